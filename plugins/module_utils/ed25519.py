@@ -20,7 +20,6 @@ import binascii
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Optional, Tuple
 
 SEED_BYTES = 32
 PUBLIC_BYTES = 32
@@ -36,7 +35,7 @@ _BASE_X = 0x216936D3CD6E53FEC0A4E231FDD6DC5C692CC7609525A7B2C9562D608F25D51A
 _BASE_Y = 4 * pow(5, _P - 2, _P) % _P
 
 # Extended homogeneous coordinates X, Y, Z, T with x = X/Z, y = Y/Z, x*y = T/Z.
-_Point = Tuple[int, int, int, int]
+_Point = tuple[int, int, int, int]
 _NEUTRAL: _Point = (0, 1, 1, 0)
 _BASE: _Point = (_BASE_X, _BASE_Y, 1, _BASE_X * _BASE_Y % _P)
 
@@ -174,7 +173,7 @@ class KeyPair:
             )
 
     @classmethod
-    def parse(cls, private_text: str, public_text: Optional[str] = None) -> KeyPair:
+    def parse(cls, private_text: str, public_text: str | None = None) -> KeyPair:
         """Read the content of `id_ed25519` and, if given, of `id_ed25519.pub`.
 
         Raises:
@@ -227,7 +226,7 @@ class KeyPair:
         return fingerprint(self.public)
 
 
-def validate(private_text: str, public_text: Optional[str] = None) -> Optional[str]:
+def validate(private_text: str, public_text: str | None = None) -> str | None:
     """Return what is wrong with the content of the key files as one sentence, or None."""
     try:
         KeyPair.parse(private_text, public_text)
