@@ -1,0 +1,92 @@
+#!/usr/bin/env python3
+"""The lab's machines, as an Ansible inventory: containers named ``rustdesk-<lab>-<machine>``.
+
+``RUSTDESK_LAB`` names the lab (default ``demo``), so that one to play with and one under test stand side by
+side. A program and not a file because two things are known only when it runs: that name, and which machine
+images this computer could build (``lab/bootstrap`` lists them in ``.cache/lab-suites``).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+SUITES = ROOT / ".cache" / "lab-suites"
+OPTIONAL_SUITES = frozenset({"noble"})
+
+
+@dataclass(frozen=True)
+class Machine:
+    """One container. ``aliases`` are further names it answers to on the lab's network."""
+
+    name: str
+    group: str
+    suite: str
+    aliases: tuple[str, ...] = ()
+
+
+MACHINES = (
+    Machine("server-deb12", "rustdesk_servers", "bookworm"),
+    Machine("server-deb13", "rustdesk_servers", "trixie"),
+    Machine("server-ubuntu2404", "rustdesk_servers", "noble"),
+    Machine("relay-deb13", "rustdesk_relays", "trixie"),
+    Machine("client-deb12", "lab_clients", "bookworm"),
+    Machine("outside", "lab_outside", "bookworm", ("api.rustdesk.com", "mirror.lab.test")),
+)
+
+
+def available(machines: tuple[Machine, ...], built: frozenset[str]) -> tuple[Machine, ...]:
+    """The machines this computer can start: an optional suite needs its image, the others are always meant."""
+    return tuple(m for m in machines if m.suite in built or m.suite not in OPTIONAL_SUITES)
+
+
+def built_suites(path: Path = SUITES) -> frozenset[str]:
+    """Suites whose machine image exists, as ``lab/bootstrap`` left them; empty before its first run."""
+    return frozenset(path.read_text(encoding="utf-8").split()) if path.exists() else frozenset()
+
+
+def inventory(lab: str, machines: tuple[Machine, ...]) -> dict[str, object]:
+    """Ansible's ``--list`` form for these machines in the lab of this name.
+
+    Raises ValueError when the name could not be part of a container's name.
+    """
+    if not re.fullmatch(r"[a-z][a-z0-9]*", lab):
+        msg = f"RUSTDESK_LAB is {lab!r}: use a lower-case word such as demo or test"
+        raise ValueError(msg)
+    groups = {
+        group: {"hosts": [m.name for m in machines if m.group == group]}
+        for group in sorted({m.group for m in MACHINES})
+    }
+    hostvars = {
+        m.name: {
+            "ansible_host": f"rustdesk-{lab}-{m.name}",
+            "lab_image": f"rustdesk-lab/host:{m.suite}",
+            "lab_aliases": [f"{m.name}.lab.test", *m.aliases],
+        }
+        for m in machines
+    }
+    return {
+        "_meta": {"hostvars": hostvars},
+        "all": {"children": list(groups), "vars": {"lab_name": lab, "lab_network": f"rustdesk-{lab}"}},
+        **groups,
+    }
+
+
+def main() -> int:
+    """Print the inventory; a wrong ``RUSTDESK_LAB`` is one sentence on stderr and exit status 1."""
+    try:
+        result = inventory(os.environ.get("RUSTDESK_LAB") or "demo", available(MACHINES, built_suites()))
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(json.dumps(result, indent=2))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
