@@ -22,12 +22,13 @@ OPTIONAL_SUITES = frozenset({"noble"})
 
 @dataclass(frozen=True)
 class Machine:
-    """One container. ``aliases`` are further names it answers to on the lab's network."""
+    """One container. It answers to ``aliases`` too on the lab's network; ``command`` goes to its systemd."""
 
     name: str
     group: str
     suite: str
     aliases: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
 
 
 MACHINES = (
@@ -36,7 +37,13 @@ MACHINES = (
     Machine("server-ubuntu2404", "rustdesk_servers", "noble"),
     Machine("relay-deb13", "rustdesk_relays", "trixie"),
     Machine("client-deb12", "lab_clients", "bookworm"),
-    Machine("outside", "lab_outside", "bookworm", ("api.rustdesk.com", "mirror.lab.test")),
+    Machine(
+        "outside",
+        "lab_outside",
+        "bookworm",
+        aliases=("api.rustdesk.com", "mirror.lab.test"),
+        command=("--unit=outside.target",),
+    ),
 )
 
 
@@ -67,6 +74,7 @@ def inventory(lab: str, machines: tuple[Machine, ...]) -> dict[str, object]:
             "ansible_host": f"rustdesk-{lab}-{m.name}",
             "lab_image": f"rustdesk-lab/host:{m.suite}",
             "lab_aliases": [f"{m.name}.lab.test", *m.aliases],
+            "lab_command": list(m.command),
         }
         for m in machines
     }

@@ -12,7 +12,7 @@ base_of() {
     esac
 }
 
-inputs_hash() { cat lab/images/host/* | sha256sum | cut -c 1-16; }
+inputs_hash() { find lab/images/host -type f -exec sha256sum {} + | sort | sha256sum | cut -c 1-16; }
 
 # current SUITE...: those whose machine image was built from the present inputs.
 current() {
