@@ -1,0 +1,1 @@
+../../../plugins/module_utils/server_inputs.py
