@@ -1,0 +1,335 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: MIT
+"""Look at a host that runs, or is to run, rustdesk-server."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: rustdesk_server_info
+short_description: Look at a host that runs, or is to run, rustdesk-server
+description:
+  - Finds out in one remote execution all that a deployment of hbbs and hbbr has to know of its host beforehand, so that
+    every fault can be told before anything is changed, and steps that have nothing to do can be left out.
+  - Changes nothing.
+options:
+  install_dir:
+    description: Directory that holds the releases.
+    type: path
+    default: /opt/rustdesk-server
+  state_dir:
+    description: Directory of the key and the database.
+    type: path
+    default: /var/lib/rustdesk-server
+  user:
+    description: User that is to run the daemons.
+    type: str
+    default: rustdesk-server
+  version:
+    description: Version that is to be installed.
+    type: str
+    required: true
+  architecture:
+    description: Architecture that is to be installed; empty means that of the host.
+    type: str
+    default: ""
+  sha256:
+    description: Digest of the release archive for each architecture.
+    type: dict
+    default: {}
+  archive:
+    description: A release archive on the host that is to be looked at; empty for none.
+    type: str
+    default: ""
+  ports:
+    description: Ports the daemons are going to listen on, as C(21116/udp).
+    type: list
+    elements: str
+    default: []
+  bind_address:
+    description: Address the daemons are going to listen on; empty means all.
+    type: str
+    default: ""
+  resolve:
+    description: Host names that this host must be able to resolve.
+    type: list
+    elements: str
+    default: []
+  units:
+    description: Names of the systemd units of the deployment.
+    type: list
+    elements: str
+    default: [rustdesk-hbbs.service, rustdesk-hbbr.service]
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+author:
+  - The rustdesk roles maintainers
+"""
+
+EXAMPLES = r"""
+- name: Look at the host
+  rustdesk_server_info:
+    version: 1.1.16
+    ports: [21115/tcp, 21116/tcp, 21116/udp, 21117/tcp]
+    resolve: [relay.example.org]
+  register: __host
+"""
+
+RETURN = r"""
+machine:
+  description: What C(uname -m) says.
+  returned: always
+  type: str
+  sample: x86_64
+architecture:
+  description: Architecture of the host as upstream's releases name it, empty when there is no release for it.
+  returned: always
+  type: str
+  sample: amd64
+systemd:
+  description: Whether systemd manages the services of this host.
+  returned: always
+  type: bool
+address:
+  description: The address this host uses towards the network, empty when it has none but loopback.
+  returned: always
+  type: str
+  sample: 192.0.2.10
+current_version:
+  description: Version the C(current) link leads to, empty when there is none.
+  returned: always
+  type: str
+  sample: 1.1.16
+release_fault:
+  description: Why the wanted release does not count as installed, empty when it does.
+  returned: always
+  type: str
+  sample: version 1.1.16 is not installed
+archive_fault:
+  description: Why O(archive) cannot be installed, empty when it can or none was named.
+  returned: always
+  type: str
+occupied:
+  description: A sentence for each of O(ports) that another process holds.
+  returned: always
+  type: list
+  elements: str
+  sample: [21117/tcp is taken by nginx (pid 812) of nginx.service]
+unresolved:
+  description: Those of O(resolve) this host cannot resolve.
+  returned: always
+  type: list
+  elements: str
+free_bytes:
+  description: Bytes that are free for the release and for the state.
+  returned: always
+  type: dict
+  sample: {install_dir: 8212987904, state_dir: 8212987904}
+env_file:
+  description: Whether the state directory holds an C(.env) file, which the daemons would read.
+  returned: always
+  type: bool
+key:
+  description: The key pair in the state directory, without its secret.
+  returned: always
+  type: dict
+  contains:
+    state:
+      description: V(absent), V(valid), V(public_only) (the secret half is missing) or V(malformed).
+      type: str
+    public_key:
+      description: The public key, empty unless the pair is valid.
+      type: str
+    fingerprint:
+      description: Fingerprint of the public key.
+      type: str
+    detail:
+      description: What is wrong with it.
+      type: str
+units:
+  description: State of each of O(units).
+  returned: always
+  type: dict
+  contains:
+    loaded:
+      description: Whether systemd knows the unit.
+      type: bool
+    active:
+      description: Whether it runs.
+      type: bool
+    stale:
+      description: Whether it runs, but was started before its configuration, key or program got their present form.
+      type: bool
+    drop_in_dir:
+      description: Whether its drop-in directory exists.
+      type: bool
+"""
+
+import os
+import platform
+import pwd
+import shutil
+import socket
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.key_files import inspect
+from ansible.module_utils.listeners import listeners, overlaps
+from ansible.module_utils.release import CURRENT, DIRECTORIES, MACHINES, archive_fault, installed
+
+UNIT_DIR = Path("/etc/systemd/system")
+ADDRESS_LISTS = ("blocklist.txt", "blacklist.txt")
+STATE_FILES = ("id_ed25519", "id_ed25519.pub", *ADDRESS_LISTS)
+"""Files of the state directory that the daemons read when they start and never again."""
+
+
+@dataclass(frozen=True)
+class Unit:
+    """State of a systemd unit, as returned."""
+
+    loaded: bool
+    active: bool
+    stale: bool
+    present: bool
+    drop_in_dir: bool
+
+
+def free_bytes(path: Path) -> int:
+    """Return the free space of the file system a directory is, or would be, on."""
+    while not path.exists():
+        path = path.parent
+    return shutil.disk_usage(path).free
+
+
+def own_address() -> str:
+    """Return the address this host would use towards the network; connecting a UDP socket sends nothing."""
+    for family, anywhere in ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1")):
+        try:
+            with socket.socket(family, socket.SOCK_DGRAM) as probe:
+                probe.connect((anywhere, 9))
+                return str(probe.getsockname()[0])
+        except OSError:
+            continue
+    return ""
+
+
+def user_exists(name: str) -> bool:
+    """Tell whether this host has a user of that name."""
+    try:
+        pwd.getpwnam(name)
+    except KeyError:
+        return False
+    return True
+
+
+def resolvable(name: str) -> bool:
+    """Tell whether this host can resolve a name."""
+    try:
+        return bool(socket.getaddrinfo(name, None))
+    except (OSError, UnicodeError):
+        return False
+
+
+def changed_at(paths: list[Path]) -> float:
+    """Return when the newest of the files was last changed, in seconds since the epoch; 0 when none exists."""
+    times = []
+    for path in paths:
+        for stat in (os.lstat, os.stat):
+            try:
+                times.append(stat(path).st_ctime)
+            except OSError:
+                continue
+    return max(times, default=0.0)
+
+
+def unit_states(module: AnsibleModule, names: list[str], files: list[Path]) -> dict[str, Unit]:
+    """Ask systemd for the state of units, and compare their start with the last change of the files they read."""
+    properties = "Id,LoadState,ActiveState,NeedDaemonReload,ExecMainStartTimestampMonotonic"
+    code, out, unused_err = module.run_command(["systemctl", "show", f"--property={properties}", "--", *names])
+    blocks = out.strip().split("\n\n") if code == 0 else []
+    shown = {}
+    for block in blocks:
+        values = dict(line.partition("=")[::2] for line in block.splitlines())
+        shown[values.get("Id", "")] = values
+    return {name: _unit(name, shown.get(name, {}), files) for name in names}
+
+
+def _unit(name: str, values: dict[str, str], files: list[Path]) -> Unit:
+    drop_in_dir = UNIT_DIR / f"{name}.d"
+    own = [UNIT_DIR / name, *sorted(drop_in_dir.glob("*.conf"))]
+    active = values.get("ActiveState") in ("active", "activating", "reloading")
+    # The realtime stamp of systemd has whole seconds only; the monotonic one has microseconds.
+    started = time.time() - time.monotonic() + int(values.get("ExecMainStartTimestampMonotonic") or 0) / 1e6
+    return Unit(
+        loaded=values.get("LoadState") == "loaded",
+        active=active,
+        stale=active and (values.get("NeedDaemonReload") == "yes" or changed_at(own + files) > started),
+        present=(UNIT_DIR / name).exists() or drop_in_dir.is_dir(),
+        drop_in_dir=drop_in_dir.is_dir(),
+    )
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "install_dir": {"type": "path", "default": "/opt/rustdesk-server"},
+            "state_dir": {"type": "path", "default": "/var/lib/rustdesk-server"},
+            "user": {"type": "str", "default": "rustdesk-server"},
+            "version": {"type": "str", "required": True},
+            "architecture": {"type": "str", "default": ""},
+            "sha256": {"type": "dict", "default": {}},
+            "archive": {"type": "str", "default": ""},
+            "ports": {"type": "list", "elements": "str", "default": []},
+            "bind_address": {"type": "str", "default": ""},
+            "resolve": {"type": "list", "elements": "str", "default": []},
+            "units": {"type": "list", "elements": "str", "default": ["rustdesk-hbbs.service", "rustdesk-hbbr.service"]},
+        },
+        supports_check_mode=True,
+    )
+    params = module.params
+    install_dir, state_dir = Path(params["install_dir"]), Path(params["state_dir"])
+    machine = platform.machine()
+    host_architecture = MACHINES.get(machine, "")
+    architecture = params["architecture"] or host_architecture
+    sha256 = params["sha256"].get(architecture, "")
+    release = installed(install_dir, params["version"], sha256)
+    wanted_ports = [(protocol, int(port)) for port, protocol in (entry.split("/") for entry in params["ports"])]
+    files = [install_dir / CURRENT, *(state_dir / name for name in STATE_FILES)]
+    files += [install_dir / CURRENT / program for program in ("hbbs", "hbbr")]
+    module.exit_json(
+        changed=False,
+        machine=machine,
+        architecture=host_architecture,
+        systemd=Path("/run/systemd/system").is_dir(),
+        address=own_address(),
+        current_version=release.version,
+        release_fault=release.fault,
+        archive_fault=archive_fault(Path(params["archive"]), architecture, sha256)
+        if params["archive"] and architecture in DIRECTORIES
+        else "",
+        occupied=sorted(
+            {
+                listener.sentence
+                for listener in listeners(wanted_ports)
+                if listener.unit not in params["units"] and overlaps(listener.address, params["bind_address"])
+            }
+        ),
+        unresolved=[name for name in params["resolve"] if not resolvable(name)],
+        free_bytes={"install_dir": free_bytes(install_dir), "state_dir": free_bytes(state_dir)},
+        env_file=(state_dir / ".env").exists(),
+        user_exists=user_exists(params["user"]),
+        state_dir_exists=state_dir.is_dir(),
+        address_lists=[name for name in ADDRESS_LISTS if (state_dir / name).exists()],
+        key=asdict(inspect(state_dir)),
+        units={name: asdict(unit) for name, unit in unit_states(module, params["units"], files).items()},
+    )
+
+
+if __name__ == "__main__":
+    main()
