@@ -15,7 +15,7 @@ _MODULE_UTILS = str(Path(__file__).resolve().parent.parent / "module_utils")
 if _MODULE_UTILS not in module_utils.__path__:
     module_utils.__path__.append(_MODULE_UTILS)
 
-from ansible.module_utils.config_string import ConfigStringError, encode, parse  # noqa: E402
+from ansible.module_utils.config_string import ConfigStringError, encode, parse
 
 
 def rustdesk_config_string(config: Mapping[str, Any]) -> str:
@@ -26,8 +26,7 @@ def rustdesk_config_string(config: Mapping[str, Any]) -> str:
     """
     if not isinstance(config, Mapping):
         raise AnsibleFilterError(
-            "give a mapping with host and key (relay and api if there"
-            f" are any), not {type(config).__name__}"
+            f"give a mapping with host and key (relay and api if there are any), not {type(config).__name__}"
         )
     try:
         return encode(config)

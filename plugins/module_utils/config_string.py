@@ -13,9 +13,12 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from .ed25519 import KeyFormatError, parse_public
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
 
 PARTS = ("host", "relay", "api", "key")
 """The parts of a configuration, in the order in which they are written."""
@@ -43,9 +46,7 @@ def encode(config: Mapping[str, str | None]) -> str:
     """
     unknown = sorted(str(name) for name in set(config) - set(PARTS))
     if unknown:
-        raise ConfigStringError(
-            f"a configuration has the parts {', '.join(PARTS)}, not {', '.join(unknown)}"
-        )
+        raise ConfigStringError(f"a configuration has the parts {', '.join(PARTS)}, not {', '.join(unknown)}")
     parts = {name: _part(name, config.get(name)) for name in PARTS}
     if not parts["host"]:
         raise ConfigStringError("host is empty: a client ignores a configuration without a host")
@@ -84,8 +85,7 @@ def parse(text: str) -> dict[str, str]:
         ConfigStringError: none of these, or no host in it.
     """
     text = text.strip()
-    if text.startswith("config="):
-        text = text[len("config=") :]
+    text = text.removeprefix("config=")
     if text.startswith("{"):
         parts = _from_json(text)
     else:

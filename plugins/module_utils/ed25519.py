@@ -18,8 +18,11 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 SEED_BYTES = 32
 PUBLIC_BYTES = 32
@@ -93,9 +96,7 @@ def fingerprint(public: bytes) -> str:
         KeyFormatError: the public key is not 32 bytes long.
     """
     if len(public) != PUBLIC_BYTES:
-        raise KeyFormatError(
-            f"an Ed25519 public key has {PUBLIC_BYTES} bytes, this one has {len(public)}"
-        )
+        raise KeyFormatError(f"an Ed25519 public key has {PUBLIC_BYTES} bytes, this one has {len(public)}")
     digest = base64.b64encode(hashlib.sha256(public).digest()).decode("ascii")
     return "SHA256:" + digest.rstrip("=")
 
@@ -144,9 +145,7 @@ def format_public(public: bytes) -> str:
         KeyFormatError: the public key is not 32 bytes long.
     """
     if len(public) != PUBLIC_BYTES:
-        raise KeyFormatError(
-            f"an Ed25519 public key has {PUBLIC_BYTES} bytes, this one has {len(public)}"
-        )
+        raise KeyFormatError(f"an Ed25519 public key has {PUBLIC_BYTES} bytes, this one has {len(public)}")
     return base64.b64encode(public).decode("ascii")
 
 
@@ -168,9 +167,7 @@ class KeyPair:
     def __post_init__(self) -> None:
         """Refuse halves that do not belong together."""
         if self.public != public_key(self.seed):
-            raise KeyFormatError(
-                "the private key's second half is not the public key that its seed derives"
-            )
+            raise KeyFormatError("the private key's second half is not the public key that its seed derives")
 
     @classmethod
     def parse(cls, private_text: str, public_text: str | None = None) -> KeyPair:
@@ -206,9 +203,7 @@ class KeyPair:
             pair = cls(seed=seed, public=public_key(seed))
             if not set("/:") & set(pair.public_text):
                 return pair
-        raise KeyFormatError(
-            f"no usable key after {_GENERATE_ATTEMPTS} attempts: the random source is broken"
-        )
+        raise KeyFormatError(f"no usable key after {_GENERATE_ATTEMPTS} attempts: the random source is broken")
 
     @property
     def private_text(self) -> str:

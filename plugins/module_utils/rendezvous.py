@@ -18,9 +18,11 @@ from __future__ import annotations
 
 import enum
 import ipaddress
-from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
-from typing import Any, NamedTuple, TypeVar, Union, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, Union, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 MAX_FRAME = 64 * 1024
 """Largest payload in bytes that a `FrameDecoder` accepts unless told otherwise.
@@ -67,34 +69,38 @@ class FrameDecoder:
         self._max_frame = max_frame
         self._buffer = bytearray()
 
-    def feed(self, data: bytes) -> list[bytes]:
-        """Take the next bytes of the stream and return the payloads completed by them.
+    def feed(self, data: bytes) -> None:
+        """Take the next bytes of the stream; read all complete frames before feeding more."""
+        self._buffer += data
+
+    def next_frame(self) -> bytes | None:
+        """Return the next payload, or None until more bytes are fed.
 
         Raises:
             WireError: a header announces a payload larger than `max_frame`.
         """
-        self._buffer += data
-        frames: list[bytes] = []
-        start = 0
-        while start < len(self._buffer):
-            size = (self._buffer[start] & 3) + 1
-            if len(self._buffer) - start < size:
-                break
-            length = int.from_bytes(self._buffer[start : start + size], "little") >> 2
-            if length > self._max_frame:
-                raise WireError(
-                    f"a frame of {length} bytes is announced, at most {self._max_frame} accepted"
-                )
-            if len(self._buffer) - start - size < length:
-                break
-            frames.append(bytes(self._buffer[start + size : start + size + length]))
-            start += size + length
-        del self._buffer[:start]
-        return frames
+        if not self._buffer:
+            return None
+        size = (self._buffer[0] & 3) + 1
+        if len(self._buffer) < size:
+            return None
+        length = int.from_bytes(self._buffer[:size], "little") >> 2
+        if length > self._max_frame:
+            raise WireError(f"a frame of {length} bytes is announced, at most {self._max_frame} accepted")
+        if len(self._buffer) < size + length:
+            return None
+        payload = bytes(self._buffer[size : size + length])
+        del self._buffer[: size + length]
+        return payload
+
+    def frames(self) -> Iterator[bytes]:
+        """Yield the complete payloads one by one; stop early and the rest stays `pending`."""
+        while (payload := self.next_frame()) is not None:
+            yield payload
 
     @property
     def pending(self) -> bytes:
-        """Bytes received after the last complete frame.
+        """Bytes fed and not returned yet.
 
         Once hbbr has paired two TCP connections it stops framing (rustdesk-server
         `src/relay_server.rs`, `set_raw`): what is pending then is the other side's data.
@@ -140,7 +146,7 @@ def _int32(number: int) -> int:
 
 
 def _bool(number: int) -> bool:
-    return cast("bool", _field(False, _Spec(number, _Kind.BOOL)))
+    return cast("bool", _field(default=False, spec=_Spec(number, _Kind.BOOL)))
 
 
 def _string(number: int) -> str:
@@ -388,9 +394,7 @@ class TestNatResponse:
     __test__ = False
 
     port: int = _int32(1)
-    cu: ConfigUpdate | None = field(
-        default=None, metadata={"wire": _Spec(2, _Kind.MESSAGE, message=ConfigUpdate)}
-    )
+    cu: ConfigUpdate | None = field(default=None, metadata={"wire": _Spec(2, _Kind.MESSAGE, message=ConfigUpdate)})
 
 
 @dataclass(frozen=True)
@@ -670,11 +674,7 @@ def _as_ipv4(address: str) -> ipaddress.IPv4Address | None:
     ip = ipaddress.ip_address(address)
     if isinstance(ip, ipaddress.IPv4Address):
         return ip
-    if (
-        ip.is_loopback
-        or ip.packed[:10] != bytes(10)
-        or ip.packed[10:12] not in (b"\0\0", b"\xff\xff")
-    ):
+    if ip.is_loopback or ip.packed[:10] != bytes(10) or ip.packed[10:12] not in (b"\0\0", b"\xff\xff"):
         return None
     return ipaddress.IPv4Address(ip.packed[12:])
 

@@ -1,0 +1,1 @@
+../../../plugins/module_utils/probe_network.py
