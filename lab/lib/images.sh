@@ -74,7 +74,7 @@ bootstrap_base() {
     fi
     if can_be_root; then retry 2 as_root mmdebstrap "$@"; else retry 2 mmdebstrap "$@"; fi ||
         { rm -rf "$tree"; echo "bootstrapping without root needs user namespaces: 'sudo lab/bootstrap' does without."; return 1; }
-    docker import --change 'CMD ["bash"]' "$tree/base.tar" "$(base_of "$suite")" >/dev/null
+    docker import --change 'CMD ["bash"]' --change 'LABEL rustdesk-lab.bootstrapped=yes' "$tree/base.tar" "$(base_of "$suite")" >/dev/null
     rm -rf "$tree"
 }
 

@@ -7,19 +7,17 @@ one whose verifier found no test. Ansible warns of deprecated features and goes 
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import shutil
 import sys
 from dataclasses import dataclass
 
 from console import ROOT, Console, run
+from machines import CACHE, OWNER, destroy, lab_name, molecule_memory
 from results import Counts, Play, plays, pytest_counts
 
-CACHE = ROOT / ".cache"
 SETTINGS = ROOT / ".config" / "molecule" / "config.yml"
 STEPS = ("test", "converge", "idempotence", "verify", "check", "side-effect", "syntax")
-OWNER = "default"
 DEPRECATION = re.compile(r"\[DEPRECATION WARNING\].*")
 FIRST_CONVERGING = frozenset({"test", "converge", "idempotence", "check"})
 VERIFYING = frozenset({"test", "verify"})
@@ -31,11 +29,6 @@ class Outcome:
 
     counts: Counts
     faults: tuple[str, ...]
-
-
-def lab_name() -> str:
-    """The lab whose machines scenarios run on."""
-    return os.environ.get("RUSTDESK_LAB") or "test"
 
 
 def judge(name: str, step: str, status: int, output: str, played: list[Play], tests: Counts) -> Outcome:
@@ -68,7 +61,7 @@ def run_scenario(name: str, step: str, console: Console, extra: tuple[str, ...] 
     record, report = results / "plays.jsonl", results / "pytest.xml"
     environment = {
         "RUSTDESK_LAB": lab,
-        "MOLECULE_EPHEMERAL_DIRECTORY": str(CACHE / "molecule" / lab),
+        "MOLECULE_EPHEMERAL_DIRECTORY": str(molecule_memory(lab)),
         "MOLECULE_COMMAND_BORDERS": "false",
         "ANSIBLE_CALLBACK_PLUGINS": f"{ROOT}/plugins/callback:{ROOT}/lab/lib/callback",
         "ANSIBLE_CALLBACKS_ENABLED": "lab_record",
@@ -82,20 +75,6 @@ def run_scenario(name: str, step: str, console: Console, extra: tuple[str, ...] 
     with console.doing(f"{name} {step}"):
         status, output = run([*command, *extra], console, environment)
     return judge(name, step, status, output, plays(record), pytest_counts(report))
-
-
-def playbook(name: str, console: Console) -> int:
-    """Run the playbook that creates or destroys the machines; returns its exit status."""
-    lab = lab_name()
-    if name == "destroy":
-        # What molecule remembers of machines goes with them.
-        shutil.rmtree(CACHE / "molecule" / lab, ignore_errors=True)
-    with console.doing(f"{name} the machines of lab {lab}"):
-        command = ["ansible-playbook", "--inventory", "inventories/lab", f"molecule/{OWNER}/{name}.yml"]
-        status, output = run(command, None, {"RUSTDESK_LAB": lab})
-    if status:
-        console.write(output)
-    return status
 
 
 def scenarios() -> list[str]:
@@ -114,7 +93,7 @@ def main() -> int:
     arguments = parser.parse_args()
     console = Console()
     with console.alive():
-        if arguments.fresh and playbook("destroy", console):
+        if arguments.fresh and not destroy(console):
             return 1
         extra = ("--", *arguments.extra) if arguments.extra else ()
         outcome = run_scenario(arguments.name, arguments.step, console, extra)

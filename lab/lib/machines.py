@@ -1,0 +1,90 @@
+"""The lab's machines as a whole: created, destroyed, and shown what they are for."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+from typing import TYPE_CHECKING
+
+from console import ROOT, Console, run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+OWNER = "default"
+INVENTORY = "inventories/lab"
+CACHE = ROOT / ".cache"
+
+
+def lab_name() -> str:
+    """The lab that ``RUSTDESK_LAB`` names; the one under test when it names none."""
+    return os.environ.get("RUSTDESK_LAB") or "test"
+
+
+def molecule_memory(lab: str) -> Path:
+    """Where molecule keeps what it knows of a lab's machines."""
+    return CACHE / "molecule" / lab
+
+
+def create(console: Console) -> bool:
+    """Start the machines that do not run; returns whether all of them do."""
+    return _playbook("create", "starting", console)
+
+
+def destroy(console: Console) -> bool:
+    """Remove the machines; returns whether they are gone."""
+    shutil.rmtree(molecule_memory(lab_name()), ignore_errors=True)
+    return _playbook("destroy", "removing", console)
+
+
+def _playbook(name: str, doing: str, console: Console) -> bool:
+    lab = lab_name()
+    console.say(f"{doing} the machines of lab {lab}")
+    command = ["ansible-playbook", "--inventory", INVENTORY, f"molecule/{OWNER}/{name}.yml"]
+    with console.doing(f"{doing} the machines"):
+        status, output = run(command, None, {"RUSTDESK_LAB": lab})
+    if status:
+        console.write(output)
+    return status == 0
+
+
+def deploy(console: Console) -> bool:
+    """Run the site's playbook on the machines, as an operator would; returns whether it succeeded."""
+    command = ["ansible-playbook", "--inventory", INVENTORY, "playbooks/site.yml"]
+    with console.doing("deploying"):
+        status, _ = run(command, console, {"RUSTDESK_LAB": lab_name()})
+    return status == 0
+
+
+def demo(console: Console) -> bool:
+    """New machines, the service on them, and where to look next."""
+    if not (destroy(console) and create(console) and deploy(console)):
+        return False
+    lab = lab_name()
+    console.write(
+        f"\nThe machines stay. A look inside: docker exec -it rustdesk-{lab}-server-deb12 bash\n"
+        f"The client's view:           docker exec -it rustdesk-{lab}-client-deb12 bash\n"
+        "Once more (changes nothing):  "
+        f"RUSTDESK_LAB={lab} .venv/bin/ansible-playbook -i {INVENTORY} playbooks/site.yml\n"
+        "And away with them:           make demo-down\n"
+    )
+    return True
+
+
+ACTS = {"create": create, "destroy": destroy, "demo": demo}
+
+
+def main() -> int:
+    """Command line of ``make demo`` and ``make demo-down``."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("act", choices=ACTS)
+    act = ACTS[parser.parse_args().act]
+    console = Console()
+    with console.alive():
+        return int(not act(console))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
