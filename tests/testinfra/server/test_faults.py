@@ -1,0 +1,155 @@
+"""Faults that leave every port open: the role tells each by the proof that failed, and heals those that are its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from plays import deploy, play
+
+if TYPE_CHECKING:
+    from testinfra.host import Host
+
+SERVER = "server-deb13"
+RELAY = "relay-deb13"
+STATE = "/var/lib/rustdesk-server"
+CURRENT = "/opt/rustdesk-server/current"
+
+
+@contextmanager
+def drop_in(host: Host, daemon: str, line: str) -> Iterator[None]:
+    """Change a unit the way a colleague in a hurry does: by a drop-in of his own."""
+    path = f"/etc/systemd/system/rustdesk-{daemon}.service.d/99-colleague.conf"
+    host.check_output("printf '[Service]\\n%%b\\n' %s >%s && systemctl daemon-reload && systemctl restart rustdesk-%s", line, path, daemon)
+    try:
+        yield
+    finally:
+        host.check_output("rm %s && systemctl daemon-reload && systemctl restart rustdesk-%s", path, daemon)
+
+
+@contextmanager
+def blocked(host: Host, rule: str) -> Iterator[None]:
+    """Drop packets to the server as a firewall would."""
+    host.check_output("nft 'add table inet fault; add chain inet fault in { type filter hook input priority 0; }; add rule inet fault in %s drop'" % rule)
+    try:
+        yield
+    finally:
+        host.check_output("nft delete table inet fault")
+
+
+def failed_proofs(limit: str) -> tuple[set[str], str]:
+    """Run the role on a host that is deployed already; return the proofs that failed, and the message."""
+    done = play(limit, {"rustdesk_server_verify_timeout": 1})
+    assert done.status != 0, "the role accepted the fault"
+    probes = [result for name, result in done.results(limit) if "proofs" in result]
+    return {proof["name"] for proof in probes[-1]["proofs"] if proof["state"] == "failed"}, done.failure(limit)
+
+
+def unit_line(daemon: str, arguments: str) -> str:
+    return f"ExecStart=\\nExecStart={CURRENT}/{daemon} {arguments}"
+
+
+@pytest.mark.parametrize(
+    ("daemon", "line", "expected"),
+    [
+        pytest.param("hbbs", unit_line("hbbs", "--port=21116 --key="), {"key_enforced"}, id="rendezvous server without a key"),
+        pytest.param("hbbr", unit_line("hbbr", "--port=21117"), {"relay_enforced"}, id="relay without a key"),
+        pytest.param(
+            "hbbr",
+            unit_line("hbbr", '--port=21117 "--key=_ Environment=RUST_LOG=info"'),
+            {"relay_accepted", "relay_bytes"},
+            id="key argument that swallowed the next line",
+        ),
+        pytest.param(
+            "hbbs",
+            unit_line("hbbs", '--port=21116 "--key=_ Environment=RUST_LOG=info"'),
+            {"key_accepted"},
+            id="key argument of the rendezvous server that swallowed the next line",
+        ),
+    ],
+)
+def test_wrong_key_argument_is_told(on: Callable[[str], Host], daemon: str, line: str, expected: set[str]) -> None:
+    with drop_in(on(SERVER), daemon, line):
+        failed, message = failed_proofs(SERVER)
+    assert failed == expected
+    assert all(name in message for name in expected)
+    assert f"rustdesk-{daemon}" in message or daemon in message
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        ("udp dport 21116", {"rendezvous_udp"}),
+        ("tcp dport 21117", {"relay_accepted", "relay_enforced", "relay_bytes"}),
+        ("tcp dport 21115", {"nat_test"}),
+    ],
+)
+def test_blocked_port_is_told(on: Callable[[str], Host], rule: str, expected: set[str]) -> None:
+    with blocked(on(SERVER), rule):
+        failed, message = failed_proofs(SERVER)
+    assert failed == expected
+    assert rule.rsplit(" ", 1)[1] in message
+
+
+def test_relay_with_another_key_is_told() -> None:
+    other = "P0UzVgzcsRdIYduo0rCFKdNVGMDxIXIOy2ote0HkKmA="
+    try:
+        done = play(RELAY, {"rustdesk_server_public_key": other})
+        assert done.status == 0, "a relay is proven with the key it was given"
+    finally:
+        deploy("server-deb12," + RELAY)
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        ("chown root:root {0}/id_ed25519", "cannot be read"),
+        ("chmod 0000 {0}/id_ed25519 && chown root {0}/id_ed25519", "cannot be read"),
+        ("mv {0}/id_ed25519 {0}/away", "is missing"),
+        ("mv {0}/id_ed25519.pub {0}/away", "is missing"),
+        ("cp {0}/id_ed25519 {0}/away && truncate -s 40 {0}/id_ed25519", "64 bytes"),
+        ("cp {0}/id_ed25519 {0}/away && echo '!not base64!' >{0}/id_ed25519", "not base64"),
+        ("cp {0}/id_ed25519 {0}/away && : >{0}/id_ed25519", "64 bytes"),
+        (
+            "cp {0}/id_ed25519.pub {0}/away && printf P0UzVgzcsRdIYduo0rCFKdNVGMDxIXIOy2ote0HkKmA= >{0}/id_ed25519.pub",
+            "does not belong",
+        ),
+    ],
+)
+def test_no_daemon_starts_without_its_key(on: Callable[[str], Host], damage: str, reason: str) -> None:
+    """Upstream would start, check no key at all, and serve everybody."""
+    host = on(SERVER)
+    host.check_output(damage.format(STATE))
+    try:
+        for daemon in ("hbbs", "hbbr"):
+            assert host.run("systemctl restart rustdesk-%s", daemon).rc != 0
+            assert not host.service(f"rustdesk-{daemon}").is_running
+            journal = host.check_output("journalctl --no-pager --output=cat --lines=12 --unit=rustdesk-%s", daemon)
+            assert "key refused, not starting" in journal
+            assert reason in journal
+    finally:
+        name = "id_ed25519.pub" if ".pub" in damage else "id_ed25519"
+        host.run("test ! -e {0}/away || mv {0}/away {0}/{1}".format(STATE, name))
+        host.check_output("chown rustdesk-server:rustdesk-server {0}/{1}; chmod 0600 {0}/id_ed25519".format(STATE, name))
+        host.check_output("systemctl reset-failed; systemctl restart rustdesk-hbbs rustdesk-hbbr")
+
+
+def test_drift_is_healed(on: Callable[[str], Host]) -> None:
+    """What a colleague changes in the role's own files, the next run puts right, and restarts what ran with it."""
+    host = on(SERVER)
+    host.check_output(
+        "chown root {0}/id_ed25519; rm {0}/id_ed25519.pub; echo '# tampered' >>{1}/hbbr; chmod 0777 {1}/hbbs; "
+        "sed -i /ProtectSystem/d /etc/systemd/system/rustdesk-hbbs.service.d/10-hardening.conf; "
+        "systemctl disable --quiet rustdesk-hbbr; systemctl stop rustdesk-hbbr".format(STATE, CURRENT)
+    )
+    done = deploy(SERVER)
+    assert done.changed > 0
+    assert host.file(f"{STATE}/id_ed25519").user == "rustdesk-server"
+    assert host.file(f"{CURRENT}/hbbs").mode == 0o755
+    assert "tampered" not in host.run("tail -n 1 %s/hbbr", CURRENT).stdout
+    assert "ProtectSystem=strict" in host.check_output("systemctl show --property=ProtectSystem rustdesk-hbbs")
+    assert host.service("rustdesk-hbbr").is_enabled
+    assert deploy(SERVER).changed == 0

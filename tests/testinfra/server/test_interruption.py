@@ -1,0 +1,71 @@
+"""A run that is killed between any two tasks leaves nothing that the next run does not heal."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from plays import deploy, play
+
+if TYPE_CHECKING:
+    from testinfra.host import Host
+
+SERVER = "server-deb13"
+CALLBACKS = Path(__file__).parent / "callbacks"
+KILLED = -9
+
+
+def killed_before(task: str, **variables: object) -> None:
+    """Deploy, and kill the run right before a task starts."""
+    plugins = os.pathsep.join([str(CALLBACKS), str(CALLBACKS.parents[3] / "plugins" / "callback")])
+    done = play(
+        SERVER,
+        variables,
+        extra_environment={
+            "ANSIBLE_CALLBACK_PLUGINS": plugins,
+            "ANSIBLE_CALLBACKS_ENABLED": "killer",
+            "KILL_BEFORE_TASK": task,
+        },
+    )
+    assert done.status == KILLED, f"the run was not killed before '{task}': {done.output[-2000:]}"
+
+
+@pytest.fixture
+def fresh() -> Iterator[None]:
+    """Start without anything of the role, and end with a deployed server."""
+    deploy(SERVER, rustdesk_server_state="absent", rustdesk_server_purge=True)
+    yield
+    deploy(SERVER)
+
+
+@pytest.mark.parametrize(
+    "task",
+    [
+        "Install release | Unpack the programs",
+        "Configure key | Provide the key pair",
+        "Configure units | Write the units",
+        "Service | Enable and start the daemons",
+    ],
+)
+@pytest.mark.usefixtures("fresh")
+def test_first_deployment_killed(task: str) -> None:
+    killed_before(task)
+    deploy(SERVER)
+    assert deploy(SERVER).changed == 0
+
+
+def test_change_killed_before_the_restart(on: Callable[[str], Host]) -> None:
+    """The notification is lost with the killed run: only the age of the daemon tells that it runs with the old unit."""
+    host = on(SERVER)
+    killed_before("Service | Notice what a running daemon has missed", rustdesk_server_bandwidth_single_mbit=77)
+    assert "SINGLE_BANDWIDTH=77" in host.check_output("cat /etc/systemd/system/rustdesk-hbbr.service")
+    deploy(SERVER, rustdesk_server_bandwidth_single_mbit=77)
+    try:
+        number = host.check_output("systemctl show --property=MainPID --value rustdesk-hbbr")
+        assert "SINGLE_BANDWIDTH=77" in host.check_output(f"tr '\\0' '\\n' </proc/{number}/environ").splitlines()
+    finally:
+        deploy(SERVER)
