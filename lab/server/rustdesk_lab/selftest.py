@@ -1,0 +1,66 @@
+"""hbbs's watchdog: it asks its own UDP port every second and gives up when the answers stay away."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+
+from .codec import Address, RegisterPeer, WireError, decode_message, encode_message
+from .errors import DaemonError
+from .net import show
+
+log = logging.getLogger(__name__)
+
+INTERVAL_S = 1.0
+SILENCE_S = 12
+"""Longest silence that is borne, in whole seconds."""
+PROBE_ID = "(:test_hbbs:)"
+
+
+class _Probe(asyncio.DatagramProtocol):
+    def __init__(self) -> None:
+        self.last_answer = time.monotonic()
+        self.error: Exception | None = None
+
+    def datagram_received(self, data: bytes, _source: Address) -> None:
+        with contextlib.suppress(WireError):
+            decode_message(data)
+            self.last_answer = time.monotonic()
+
+    def error_received(self, exc: Exception) -> None:
+        self.error = exc
+
+
+async def _probe_forever(target: Address) -> None:
+    """Probe ``target``; raise DaemonError or OSError when it fails."""
+    loop = asyncio.get_running_loop()
+    local = "::" if ":" in target[0] else "0.0.0.0"
+    transport, probe = await loop.create_datagram_endpoint(_Probe, local_addr=(local, 0))
+    try:
+        while True:
+            if int(time.monotonic() - probe.last_answer) > SILENCE_S:
+                raise DaemonError("Timeout of test_hbbs")
+            transport.sendto(encode_message(RegisterPeer(PROBE_ID)), target)
+            if probe.error is not None:
+                raise probe.error
+            await asyncio.sleep(INTERVAL_S)
+    finally:
+        transport.close()
+
+
+async def self_test(listener: Address) -> None:
+    """Probe the listener's own address for ever, an unspecified one through loopback.
+
+    Raises DaemonError; a dual-stack listener is tried over IPv6 first, then over IPv4.
+    """
+    loopbacks = {"::": ("::1", "127.0.0.1"), "0.0.0.0": ("127.0.0.1",)}
+    failure: Exception = DaemonError("no address")
+    for host in loopbacks.get(listener[0], (listener[0],)):
+        try:
+            await _probe_forever((host, listener[1]))
+        except (OSError, DaemonError) as error:
+            failure = error
+    log.error("Failed to run hbbs test with %s: %s", show(listener), failure)
+    raise DaemonError(str(failure))
