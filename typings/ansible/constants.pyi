@@ -1,0 +1,3 @@
+COLOR_ERROR: str
+COLOR_OK: str
+COLOR_SKIP: str
