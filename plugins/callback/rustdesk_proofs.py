@@ -20,7 +20,7 @@ author: the maintainers of this repository
 """
 
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -31,6 +31,8 @@ MODULE = "rustdesk_probe"
 FACT = "rustdesk_server_facts"
 DEFAULT_PORT = 21116
 """hbbs's port unless told otherwise; its relay is on the next one."""
+NARROWEST = 20
+"""Characters a text is given at least, even where the screen ends."""
 
 
 class TaskResult(Protocol):
@@ -162,7 +164,20 @@ def color_of(state: str) -> str | None:
     return colors.get(state)
 
 
-def proof_lines(services: Iterable[Service], width: int) -> Iterator[Line]:
+def wrapped(text: str, width: int, start: str, indent: str) -> list[str]:
+    """The text in lines of at most ``width`` characters, words whole; ``indent`` stands before all but the first."""
+    lines = textwrap.wrap(
+        text,
+        max(width, len(indent) + NARROWEST),
+        initial_indent=start,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return lines or [start.rstrip()]
+
+
+def proof_lines(services: Sequence[Service], width: int) -> Iterator[Line]:
     """The table: a heading for each service, and its proofs."""
     names = max((len(proof.name) for service in services for proof in service.proofs), default=0)
     states = max((len(proof.state) for service in services for proof in service.proofs), default=0)
@@ -171,32 +186,24 @@ def proof_lines(services: Iterable[Service], width: int) -> Iterator[Line]:
         yield Line(heading, color_of("passed" if service.proven else "failed"))
         for proof in service.proofs:
             start = f"  {proof.name:{names}}  {proof.state:{states}} {latency_text(proof.latency_ms):>9}  "
-            detail = textwrap.shorten(proof.detail, max(width - len(start), 1), placeholder="…")
-            yield Line((start + detail).rstrip(), color_of(proof.state))
+            for line in wrapped(proof.detail, width, start, " " * len(start)):
+                yield Line(line, color_of(proof.state))
 
 
 def remedy_lines(services: Iterable[Service], width: int) -> Iterator[Line]:
-    """What was not proven, why, and what to do about it."""
-
-    def wrapped(text: str, indent: str) -> list[str]:
-        return textwrap.wrap(
-            text, width, initial_indent=indent, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
-        )
-
+    """What was not proven, and what to do about it."""
     for service in services:
-        place = f"{service.name} from {service.origin}"
-        faults = [(proof.name, proof.detail, proof.remedy) for proof in service.failed]
+        faults = [(proof.name, proof.remedy or proof.detail) for proof in service.failed]
         if service.fault:
-            faults.append(("no proof", service.fault, ""))
-        for name, detail, remedy in faults:
+            faults.append(("no proof", service.fault))
+        for name, remedy in faults:
             yield Line("")
-            yield Line(f"{place}, {name}:", color_of("failed"))
-            yield from map(Line, wrapped(detail, "  "))
-            if remedy:
-                yield from map(Line, wrapped(f"Remedy: {remedy}", "  "))
+            yield Line(f"{service.name} from {service.origin}, {name}:", color_of("failed"))
+            for line in wrapped(remedy, width, "  ", "  "):
+                yield Line(line)
 
 
-def summary_line(services: Iterable[Service]) -> Line:
+def summary_line(services: Sequence[Service]) -> Line:
     """The last word: how many services are proven."""
     outcomes = [service.proven for service in services]
     proven, count = sum(outcomes), len(outcomes)
@@ -209,7 +216,7 @@ def summary_line(services: Iterable[Service]) -> Line:
 def access_lines(accesses: Iterable[Access]) -> Iterator[Line]:
     """What to hand out to clients. The configuration string is never cut: people copy it."""
     for access in accesses:
-        yield Line(f"{access.host} ({', '.join(access.said_by)})")
+        yield Line(f"{access.host} ({'; '.join(access.said_by)})")
         yield Line(f"  public key            {access.public_key or 'none'}")
         yield Line(f"  configuration string  {access.config_string or 'none'}")
 
@@ -250,13 +257,13 @@ class CallbackModule(CallbackBase):
 
     def v2_playbook_on_stats(self, stats: Any) -> None:  # noqa: ARG002
         """Print what was collected."""
-        services, width = tuple(self._services.values()), int(self._display.columns)
+        services, width = [self._services[key] for key in sorted(self._services)], int(self._display.columns)
         if services:
             self._display.banner("PROOFS")
             self._print(proof_lines(services, width))
             self._print(remedy_lines(services, width))
             self._print([Line(""), summary_line(services)])
-        accesses = tuple(self._merged_accesses())
+        accesses = self._merged_accesses()
         if accesses:
             self._display.banner("CLIENTS")
             self._print(access_lines(accesses))
@@ -266,9 +273,7 @@ class CallbackModule(CallbackBase):
         if str(result.task.action).rpartition(".")[2] != MODULE or "results" in result.result:
             return
         service = service_of(result)
-        key = (service.name, service.origin)
-        self._services.pop(key, None)
-        self._services[key] = service
+        self._services[service.name, service.origin] = service
 
     def _take_facts(self, result: TaskResult) -> None:
         facts = result.result.get("ansible_facts")
@@ -276,15 +281,15 @@ class CallbackModule(CallbackBase):
         if isinstance(found, Mapping):
             self._accesses[str(result.host.get_name())] = dict(found)
 
-    def _merged_accesses(self) -> Iterable[Access]:
+    def _merged_accesses(self) -> list[Access]:
         """Hosts that serve the same clients, such as an ID server and its relay, share one entry."""
         merged: dict[tuple[str, str, str], Access] = {}
-        for name, facts in self._accesses.items():
+        for name, facts in sorted(self._accesses.items()):
             host, public_key, string = (str(facts.get(part) or "") for part in ("host", "public_key", "config_string"))
             access = merged.setdefault((host, public_key, string), Access(host or name, public_key, string))
             about = ", ".join(str(facts[part]) for part in ("mode", "version") if facts.get(part))
             access.said_by.append(f"{name}: {about}" if about else name)
-        return merged.values()
+        return list(merged.values())
 
     def _print(self, lines: Iterable[Line]) -> None:
         for line in lines:
