@@ -1,4 +1,4 @@
-"""Makes the plugins importable the way Ansible imports them, and gives tests their data."""
+"""Makes the plugins importable the way Ansible imports them."""
 
 from __future__ import annotations
 
