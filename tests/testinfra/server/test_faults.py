@@ -106,24 +106,22 @@ def test_relay_with_another_key_is_told() -> None:
 @pytest.mark.parametrize(
     ("damage", "reason"),
     [
-        ("chown root:root {0}/id_ed25519", "cannot be read"),
-        ("chmod 0000 {0}/id_ed25519 && chown root {0}/id_ed25519", "cannot be read"),
-        ("mv {0}/id_ed25519 {0}/away", "is missing"),
-        ("mv {0}/id_ed25519.pub {0}/away", "is missing"),
-        ("cp {0}/id_ed25519 {0}/away && truncate -s 40 {0}/id_ed25519", "64 bytes"),
-        ("cp {0}/id_ed25519 {0}/away && echo '!not base64!' >{0}/id_ed25519", "not base64"),
-        ("cp {0}/id_ed25519 {0}/away && : >{0}/id_ed25519", "64 bytes"),
-        (
-            "cp {0}/id_ed25519.pub {0}/away && printf P0UzVgzcsRdIYduo0rCFKdNVGMDxIXIOy2ote0HkKmA= >{0}/id_ed25519.pub",
-            "does not belong",
-        ),
+        ("chown root:root id_ed25519", "cannot be read"),
+        ("chmod 0000 id_ed25519", "cannot be read"),
+        ("rm id_ed25519", "is missing"),
+        ("rm id_ed25519.pub", "is missing"),
+        ("truncate -s 40 id_ed25519", "64 bytes"),
+        (": >id_ed25519", "64 bytes"),
+        ("echo '!not base64!' >id_ed25519", "not base64"),
+        ("printf P0UzVgzcsRdIYduo0rCFKdNVGMDxIXIOy2ote0HkKmA= >id_ed25519.pub", "does not belong"),
     ],
 )
 def test_no_daemon_starts_without_its_key(on: Callable[[str], Host], damage: str, reason: str) -> None:
     """Upstream would start, check no key at all, and serve everybody."""
     host = on(SERVER)
-    host.check_output(damage.format(STATE))
+    host.check_output("cd %s && mkdir /root/kept && cp --archive id_ed25519* /root/kept/", STATE)
     try:
+        host.check_output(f"cd {STATE} && {damage}")
         for daemon in ("hbbs", "hbbr"):
             assert host.run("systemctl restart rustdesk-%s", daemon).rc != 0
             assert not host.service(f"rustdesk-{daemon}").is_running
@@ -131,9 +129,7 @@ def test_no_daemon_starts_without_its_key(on: Callable[[str], Host], damage: str
             assert "key refused, not starting" in journal
             assert reason in journal
     finally:
-        name = "id_ed25519.pub" if ".pub" in damage else "id_ed25519"
-        host.run("test ! -e {0}/away || mv {0}/away {0}/{1}".format(STATE, name))
-        host.check_output("chown rustdesk-server:rustdesk-server {0}/{1}; chmod 0600 {0}/id_ed25519".format(STATE, name))
+        host.check_output("cp --archive /root/kept/* %s/ && rm -r /root/kept", STATE)
         host.check_output("systemctl reset-failed; systemctl restart rustdesk-hbbs rustdesk-hbbr")
 
 
@@ -149,7 +145,7 @@ def test_drift_is_healed(on: Callable[[str], Host]) -> None:
     assert done.changed > 0
     assert host.file(f"{STATE}/id_ed25519").user == "rustdesk-server"
     assert host.file(f"{CURRENT}/hbbs").mode == 0o755
-    assert "tampered" not in host.run("tail -n 1 %s/hbbr", CURRENT).stdout
+    assert "tampered" not in host.run("tail -c 20 %s/hbbr | base64 -w0 | base64 -d | tr -cd a-z", CURRENT).stdout
     assert "ProtectSystem=strict" in host.check_output("systemctl show --property=ProtectSystem rustdesk-hbbs")
     assert host.service("rustdesk-hbbr").is_enabled
     assert deploy(SERVER).changed == 0
