@@ -25,6 +25,10 @@ options:
     description: User that is to run the daemons.
     type: str
     default: rustdesk-server
+  group:
+    description: Group of that user.
+    type: str
+    default: rustdesk-server
   version:
     description: Version that is to be installed.
     type: str
@@ -118,6 +122,11 @@ occupied:
   type: list
   elements: str
   sample: [21117/tcp is taken by nginx (pid 812) of nginx.service]
+bind_fault:
+  description: Why nothing can listen on O(bind_address), empty when something can.
+  returned: always
+  type: str
+  sample: Cannot assign requested address
 unresolved:
   description: Those of O(resolve) this host cannot resolve.
   returned: always
@@ -128,10 +137,38 @@ free_bytes:
   returned: always
   type: dict
   sample: {install_dir: 8212987904, state_dir: 8212987904}
+foreign:
+  description:
+    - What lies in each of the directories without being part of a deployment, and so tells that the directory belongs to
+      something else.
+  returned: always
+  type: dict
+  sample: {install_dir: [bin, share], state_dir: []}
 env_file:
   description: Whether the state directory holds an C(.env) file, which the daemons would read.
   returned: always
   type: bool
+user_exists:
+  description: Whether the host has O(user).
+  returned: always
+  type: bool
+user_home:
+  description: Home directory of O(user), empty when there is no such user.
+  returned: always
+  type: str
+group_exists:
+  description: Whether the host has O(group).
+  returned: always
+  type: bool
+state_dir_exists:
+  description: Whether the state directory exists.
+  returned: always
+  type: bool
+address_lists:
+  description: Those of C(blocklist.txt) and C(blacklist.txt) that exist.
+  returned: always
+  type: list
+  elements: str
 key:
   description: The key pair in the state directory, without its secret.
   returned: always
@@ -141,7 +178,7 @@ key:
       description: V(absent), V(valid), V(public_only) (the secret half is missing) or V(malformed).
       type: str
     public_key:
-      description: The public key, empty unless the pair is valid.
+      description: The public key, empty when there is none to tell.
       type: str
     fingerprint:
       description: Fingerprint of the public key.
@@ -149,6 +186,9 @@ key:
     detail:
       description: What is wrong with it.
       type: str
+    public_file_fits:
+      description: Whether C(id_ed25519.pub) holds the public key of C(id_ed25519).
+      type: bool
 units:
   description: State of each of O(units).
   returned: always
@@ -163,29 +203,48 @@ units:
     stale:
       description: Whether it runs, but was started before its configuration, key or program got their present form.
       type: bool
+    present:
+      description: Whether the deployment left a unit file or a drop-in directory of it.
+      type: bool
     drop_in_dir:
       description: Whether its drop-in directory exists.
       type: bool
 """
 
+import contextlib
+import grp
 import os
 import platform
 import pwd
+import re
 import shutil
 import socket
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.key_files import inspect
 from ansible.module_utils.listeners import listeners, overlaps
-from ansible.module_utils.release import CURRENT, DIRECTORIES, MACHINES, archive_fault, installed
+from ansible.module_utils.release import CURRENT, DIRECTORIES, MACHINES, STAGING, archive_fault, installed
 
 UNIT_DIR = Path("/etc/systemd/system")
+SYSTEMD = Path("/run/systemd/system")
+"""Exists where systemd is the system's manager (sd_booted(3))."""
+
 ADDRESS_LISTS = ("blocklist.txt", "blacklist.txt")
 STATE_FILES = ("id_ed25519", "id_ed25519.pub", *ADDRESS_LISTS)
 """Files of the state directory that the daemons read when they start and never again."""
+
+OWN_STATE = re.compile(r"id_ed25519(\..*)?|db_v2\.sqlite3(-.*)?|bl(ock|ack)list\.txt|\.env|\.config|lost\+found")
+OWN_INSTALL = re.compile(rf"\d+\.\d+\.\d+(-\d+)?|check-key|{CURRENT}|{re.escape(STAGING)}|lost\+found")
+"""Names that a deployment, or a file system, leaves in its directories."""
+
+PORT = re.compile(r"(?P<port>\d{1,5})/(?P<protocol>tcp|udp)")
+
+_FEW = 3
+"""As many names as fit into a sentence."""
 
 
 @dataclass(frozen=True)
@@ -206,22 +265,62 @@ def free_bytes(path: Path) -> int:
     return shutil.disk_usage(path).free
 
 
+def names_in(directory: Path) -> list[str]:
+    """Return what a directory holds; nothing when there is none."""
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        return sorted(entry.name for entry in directory.iterdir())
+    return []
+
+
+def foreign_programs(install_dir: Path) -> list[str]:
+    """Return a few of the names that no deployment leaves in its directory of programs."""
+    return [name for name in names_in(install_dir) if not OWN_INSTALL.fullmatch(name)][:_FEW]
+
+
+def foreign_state(state_dir: Path, uid: int | None) -> list[str]:
+    """Return a few of the names in a state directory that belongs to something else.
+
+    Whatever lies beside a deployment's own files, or in the service user's directory, is the operator's business.
+    """
+    names = names_in(state_dir)
+    if any(OWN_STATE.fullmatch(name) for name in names) or (names and state_dir.stat().st_uid == uid):
+        return []
+    return names[:_FEW]
+
+
 def own_address() -> str:
     """Return the address this host would use towards the network; connecting a UDP socket sends nothing."""
     for family, anywhere in ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1")):
-        try:
-            with socket.socket(family, socket.SOCK_DGRAM) as probe:
-                probe.connect((anywhere, 9))
-                return str(probe.getsockname()[0])
-        except OSError:
-            continue
+        with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect((anywhere, 9))
+            return str(probe.getsockname()[0])
     return ""
 
 
-def user_exists(name: str) -> bool:
-    """Tell whether this host has a user of that name."""
+def bind_fault(address: str) -> str:
+    """Say why nothing can listen on an address; an empty one stands for all."""
+    if not address:
+        return ""
     try:
-        pwd.getpwnam(name)
+        with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.bind((address, 0))
+    except OSError as error:
+        return str(error.strerror or error)
+    return ""
+
+
+def account(name: str) -> pwd.struct_passwd | None:
+    """Return this host's user of that name."""
+    try:
+        return pwd.getpwnam(name)
+    except KeyError:
+        return None
+
+
+def group_exists(name: str) -> bool:
+    """Tell whether this host has a group of that name."""
+    try:
+        grp.getgrnam(name)
     except KeyError:
         return False
     return True
@@ -235,43 +334,117 @@ def resolvable(name: str) -> bool:
         return False
 
 
-def changed_at(paths: list[Path]) -> float:
-    """Return when the newest of the files was last changed, in seconds since the epoch; 0 when none exists."""
-    times = []
+def changed_at(paths: list[Path], now: float) -> float:
+    """Return when the newest of the files was last changed, in seconds since the epoch; 0 when none exists.
+
+    A change in the future tells nothing but that the clock was set back.
+    """
+    times = [0.0]
     for path in paths:
         for stat in (os.lstat, os.stat):
-            try:
+            with contextlib.suppress(OSError):
                 times.append(stat(path).st_ctime)
-            except OSError:
-                continue
-    return max(times, default=0.0)
+    return max(changed for changed in times if changed <= now)
 
 
 def unit_states(module: AnsibleModule, names: list[str], files: list[Path]) -> dict[str, Unit]:
     """Ask systemd for the state of units, and compare their start with the last change of the files they read."""
-    properties = "Id,LoadState,ActiveState,NeedDaemonReload,ExecMainStartTimestampMonotonic"
-    code, out, unused_err = module.run_command(["systemctl", "show", f"--property={properties}", "--", *names])
-    blocks = out.strip().split("\n\n") if code == 0 else []
-    shown = {}
-    for block in blocks:
-        values = dict(line.partition("=")[::2] for line in block.splitlines())
-        shown[values.get("Id", "")] = values
-    return {name: _unit(name, shown.get(name, {}), files) for name in names}
+    systemctl = module.get_bin_path("systemctl") if SYSTEMD.is_dir() else None
+    shown: dict[str, dict[str, str]] = {}
+    if systemctl:
+        properties = "Id,LoadState,ActiveState,NeedDaemonReload,ExecMainStartTimestampMonotonic"
+        _code, out, _err = module.run_command([systemctl, "show", f"--property={properties}", "--", *names])
+        shown = parse_units(out)
+    return {name: unit_state(name, shown.get(name, {}), files) for name in names}
 
 
-def _unit(name: str, values: dict[str, str], files: list[Path]) -> Unit:
+def parse_units(out: str) -> dict[str, dict[str, str]]:
+    """Return the properties of each unit in what `systemctl show` prints."""
+    blocks = [dict(line.partition("=")[::2] for line in block.splitlines()) for block in out.strip().split("\n\n")]
+    return {block.get("Id", ""): block for block in blocks}
+
+
+def unit_state(name: str, values: dict[str, str], files: list[Path]) -> Unit:
+    """Judge a unit by its properties and by the files it reads."""
     drop_in_dir = UNIT_DIR / f"{name}.d"
     own = [UNIT_DIR / name, *sorted(drop_in_dir.glob("*.conf"))]
     active = values.get("ActiveState") in ("active", "activating", "reloading")
+    now = time.time()
     # The realtime stamp of systemd has whole seconds only; the monotonic one has microseconds.
-    started = time.time() - time.monotonic() + int(values.get("ExecMainStartTimestampMonotonic") or 0) / 1e6
+    started = now - time.monotonic() + int(values.get("ExecMainStartTimestampMonotonic") or 0) / 1e6
     return Unit(
         loaded=values.get("LoadState") == "loaded",
         active=active,
-        stale=active and (values.get("NeedDaemonReload") == "yes" or changed_at(own + files) > started),
+        stale=active and (values.get("NeedDaemonReload") == "yes" or changed_at(own + files, now) > started),
         present=(UNIT_DIR / name).exists() or drop_in_dir.is_dir(),
         drop_in_dir=drop_in_dir.is_dir(),
     )
+
+
+def occupied(ports: list[str], bind_address: str, units: list[str]) -> list[str]:
+    """Return a sentence for each port that something else than the units holds.
+
+    Raises:
+        ValueError: a port is not spelt like 21116/udp.
+    """
+    wanted = []
+    for entry in ports:
+        match = PORT.fullmatch(entry)
+        if not match:
+            raise ValueError(f"ports: '{entry}' is not a port; write it like 21116/udp")
+        wanted.append((match["protocol"], int(match["port"])))
+    return sorted(
+        {
+            listener.sentence
+            for listener in listeners(wanted)
+            if listener.unit not in units and overlaps(listener.address, bind_address)
+        }
+    )
+
+
+def look(module: AnsibleModule) -> dict[str, Any]:
+    """Return everything there is to know of the host.
+
+    Raises:
+        OSError: a directory cannot be looked into.
+        ValueError: an option is malformed.
+    """
+    params = module.params
+    install_dir, state_dir = Path(params["install_dir"]), Path(params["state_dir"])
+    machine = platform.machine()
+    host_architecture = MACHINES.get(machine, "")
+    architecture = params["architecture"] or host_architecture
+    sha256 = str(params["sha256"].get(architecture, ""))
+    release = installed(install_dir, params["version"], sha256)
+    files = [install_dir / CURRENT, *(state_dir / name for name in STATE_FILES)]
+    files += [install_dir / CURRENT / program for program in ("hbbs", "hbbr")]
+    archive = Path(params["archive"]) if params["archive"] and architecture in DIRECTORIES else None
+    user = account(params["user"])
+    return {
+        "machine": machine,
+        "architecture": host_architecture,
+        "systemd": SYSTEMD.is_dir(),
+        "address": own_address(),
+        "current_version": release.version,
+        "release_fault": release.fault,
+        "archive_fault": archive_fault(archive, architecture, sha256) if archive else "",
+        "occupied": occupied(params["ports"], params["bind_address"], params["units"]),
+        "bind_fault": bind_fault(params["bind_address"]),
+        "unresolved": [name for name in params["resolve"] if not resolvable(name)],
+        "free_bytes": {"install_dir": free_bytes(install_dir), "state_dir": free_bytes(state_dir)},
+        "foreign": {
+            "install_dir": foreign_programs(install_dir),
+            "state_dir": foreign_state(state_dir, user.pw_uid if user else None),
+        },
+        "env_file": (state_dir / ".env").exists(),
+        "user_exists": user is not None,
+        "user_home": user.pw_dir if user else "",
+        "group_exists": group_exists(params["group"]),
+        "state_dir_exists": state_dir.is_dir(),
+        "address_lists": [name for name in ADDRESS_LISTS if (state_dir / name).exists()],
+        "key": asdict(inspect(state_dir)),
+        "units": {name: asdict(unit) for name, unit in unit_states(module, params["units"], files).items()},
+    }
 
 
 def main() -> None:
@@ -281,6 +454,7 @@ def main() -> None:
             "install_dir": {"type": "path", "default": "/opt/rustdesk-server"},
             "state_dir": {"type": "path", "default": "/var/lib/rustdesk-server"},
             "user": {"type": "str", "default": "rustdesk-server"},
+            "group": {"type": "str", "default": "rustdesk-server"},
             "version": {"type": "str", "required": True},
             "architecture": {"type": "str", "default": ""},
             "sha256": {"type": "dict", "default": {}},
@@ -292,43 +466,13 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    params = module.params
-    install_dir, state_dir = Path(params["install_dir"]), Path(params["state_dir"])
-    machine = platform.machine()
-    host_architecture = MACHINES.get(machine, "")
-    architecture = params["architecture"] or host_architecture
-    sha256 = params["sha256"].get(architecture, "")
-    release = installed(install_dir, params["version"], sha256)
-    wanted_ports = [(protocol, int(port)) for port, protocol in (entry.split("/") for entry in params["ports"])]
-    files = [install_dir / CURRENT, *(state_dir / name for name in STATE_FILES)]
-    files += [install_dir / CURRENT / program for program in ("hbbs", "hbbr")]
-    module.exit_json(
-        changed=False,
-        machine=machine,
-        architecture=host_architecture,
-        systemd=Path("/run/systemd/system").is_dir(),
-        address=own_address(),
-        current_version=release.version,
-        release_fault=release.fault,
-        archive_fault=archive_fault(Path(params["archive"]), architecture, sha256)
-        if params["archive"] and architecture in DIRECTORIES
-        else "",
-        occupied=sorted(
-            {
-                listener.sentence
-                for listener in listeners(wanted_ports)
-                if listener.unit not in params["units"] and overlaps(listener.address, params["bind_address"])
-            }
-        ),
-        unresolved=[name for name in params["resolve"] if not resolvable(name)],
-        free_bytes={"install_dir": free_bytes(install_dir), "state_dir": free_bytes(state_dir)},
-        env_file=(state_dir / ".env").exists(),
-        user_exists=user_exists(params["user"]),
-        state_dir_exists=state_dir.is_dir(),
-        address_lists=[name for name in ADDRESS_LISTS if (state_dir / name).exists()],
-        key=asdict(inspect(state_dir)),
-        units={name: asdict(unit) for name, unit in unit_states(module, params["units"], files).items()},
-    )
+    try:
+        host = look(module)
+    except OSError as error:
+        module.fail_json(msg=f"{error.filename or 'the host'} cannot be looked at ({error.strerror or error})")
+    except ValueError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(changed=False, **host)
 
 
 if __name__ == "__main__":

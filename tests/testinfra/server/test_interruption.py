@@ -45,10 +45,10 @@ def fresh() -> Iterator[None]:
 @pytest.mark.parametrize(
     "task",
     [
-        "Install release | Unpack the programs",
-        "Configure key | Provide the key pair",
-        "Configure units | Write the units",
-        "Service | Enable and start the daemons",
+        "install_release | Unpack the programs",
+        "configure_key | Provide the key pair",
+        "configure_units | Write the units",
+        "service | Enable and start the daemons",
     ],
 )
 @pytest.mark.usefixtures("fresh")
@@ -61,7 +61,7 @@ def test_first_deployment_killed(task: str) -> None:
 def test_change_killed_before_the_restart(on: Callable[[str], Host]) -> None:
     """The notification is lost with the killed run: only the age of the daemon tells that it runs with the old unit."""
     host = on(SERVER)
-    killed_before("Service | Notice what a running daemon has missed", rustdesk_server_bandwidth_single_mbit=77)
+    killed_before("service | Notice what a running daemon has missed", rustdesk_server_bandwidth_single_mbit=77)
     assert "SINGLE_BANDWIDTH=77" in host.check_output("cat /etc/systemd/system/rustdesk-hbbr.service")
     deploy(SERVER, rustdesk_server_bandwidth_single_mbit=77)
     try:
