@@ -21,27 +21,34 @@ die() {
 have() { command -v "$1" >/dev/null 2>&1; }
 
 clean_up() {
-    [ -z "$ticker" ] || kill "$ticker" 2>/dev/null || :
+    unwatch
     rm -rf "$state"
 }
 trap clean_up EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-# watch: from now on, a line with the elapsed seconds whenever nothing was said for 15 s.
+# watch: from now on, a line with the elapsed seconds whenever nothing was said for a while.
+silence=${LAB_SILENCE:-15}
 watch() {
     [ -z "$ticker" ] || return 0
     (
         began=$(date +%s)
-        while sleep 5 >/dev/null 2>&1; do
+        while sleep $(((silence + 2) / 3)) >/dev/null 2>&1 3>&-; do
             [ -d "$state" ] || exit 0
             now=$(date +%s)
-            [ $((now - $(stat -c %Y "$state/said"))) -ge 15 ] || continue
+            [ $((now - $(stat -c %Y "$state/said"))) -ge "$silence" ] || continue
             running=$(cd "$state" && for job in *.running; do [ ! -e "$job" ] || printf ' %s' "${job%.running}"; done)
             say "still working after $((now - began)) s:${running:- preparing}"
         done
     ) &
     ticker=$!
+}
+
+# unwatch: until further notice, somebody else says what happens.
+unwatch() {
+    [ -z "$ticker" ] || kill "$ticker" 2>/dev/null || :
+    ticker=
 }
 
 # retry TIMES COMMAND...: a mirror that hiccups is asked again, a few seconds later.
@@ -63,7 +70,6 @@ job() {
     shift
     : >"$state/$name.running"
     (
-        trap - EXIT
         status=0
         ("$@") >"$state/$name.log" 2>&1 || status=$?
         rm -f "$state/$name.running"

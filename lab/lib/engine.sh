@@ -1,11 +1,13 @@
 # shellcheck shell=sh
 # The container engine: the one that runs, else Debian's package.
 
+socket=${DOCKER_SOCKET:-/var/run/docker.sock}
+
 engine_answers() { docker version --format '{{.Server.Version}}' >/dev/null 2>&1; }
 
 # engine_packages: what must be installed before the engine can be started.
 engine_packages() {
-    if [ -z "${DOCKER_HOST:-}" ] && ! have dockerd && [ ! -S /var/run/docker.sock ]; then
+    if [ -z "${DOCKER_HOST:-}" ] && ! have dockerd && [ ! -S "$socket" ]; then
         echo docker.io iptables ca-certificates
     elif ! have docker; then
         echo docker.io
@@ -36,5 +38,5 @@ start_engine() {
 # engine_refuses: it runs, and this user may not use it.
 engine_refuses() {
     refusal="no access to the container engine: join its group (sudo usermod -aG docker $(id -un), then log in again) or run as root."
-    [ -z "${DOCKER_HOST:-}" ] && [ -S /var/run/docker.sock ] && [ ! -w /var/run/docker.sock ]
+    [ -z "${DOCKER_HOST:-}" ] && [ -S "$socket" ] && [ ! -w "$socket" ]
 }
