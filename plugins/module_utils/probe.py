@@ -152,8 +152,14 @@ async def _nat_test(context: _Context) -> str:
             stack.callback(connection.close)
             connections.append(connection)
             local_port = connection.local_port
-        seen = await asyncio.gather(*map(_source_port, doors, connections))
+        # Both are awaited even if one fails: a socket must not be closed while it is read.
+        answers = await asyncio.gather(*map(_source_port, doors, connections), return_exceptions=True)
         own = [connection.local_port for connection in connections]
+    seen = []
+    for answer in answers:
+        if isinstance(answer, BaseException):
+            raise answer
+        seen.append(answer)
     ports = f"{doors[0].port} and {doors[1].port}"
     if seen == own:
         return f"no port translation on the way: {ports} see source port {seen[0]}"
@@ -314,15 +320,26 @@ def _is_one_driven_out(pair: _Pair) -> bool:
     return left.closed is not right.closed and not (left.received or right.received)
 
 
-async def _meet(context: _Context, deadline: Deadline, key: str, size: int, done: Callable[[_Pair], bool]) -> _Pair:
+async def _meet(context: _Context, key: str, size: int, done: Callable[[_Pair], bool]) -> _Pair:
     """Let two connections ask hbbr for the same uuid and send each other random bytes.
 
     Both send without waiting, as clients do: hbbr answers nothing, it either closes or passes
-    on what comes. Ends when `done` says so, both are closed, or the deadline is reached.
+    on what comes. Ends when `done` says so, both are closed, or time is up; starts again with
+    another uuid when the two requests crossed inside hbbr.
 
     Raises:
         ProofError: hbbr cannot be reached, or closes before it is asked for anything.
     """
+    deadline = Deadline(context.timeout)
+    while True:
+        pair = await _meet_once(context, deadline, key, size, done)
+        if not _is_one_driven_out(pair) or deadline.left < 2 * PAUSE:
+            return pair
+
+
+async def _meet_once(
+    context: _Context, deadline: Deadline, key: str, size: int, done: Callable[[_Pair], bool]
+) -> _Pair:
     door = context.hbbr_door()
     request = encode_frame(encode_message(RequestRelay(uuid=secrets.token_hex(16), licence_key=key)))
     with contextlib.ExitStack() as stack:
@@ -358,13 +375,11 @@ async def _meet(context: _Context, deadline: Deadline, key: str, size: int, done
     return pair
 
 
-async def _meet_in_turn(context: _Context, key: str, size: int, done: Callable[[_Pair], bool]) -> _Pair:
-    """Meet, again if the two requests crossed inside hbbr: then it drops exactly one side."""
-    deadline = Deadline(context.timeout)
-    while True:
-        pair = await _meet(context, deadline, key, size, done)
-        if not _is_one_driven_out(pair) or deadline.left < 2 * PAUSE:
-            return pair
+def _count_passed(pair: _Pair) -> int:
+    """Return how many of the first bytes that one side sent have reached the other unchanged."""
+    left, right = pair
+    beginnings = ((left.received[:_MARKER_BYTES], right.sends), (right.received[:_MARKER_BYTES], left.sends))
+    return max(len(got) if sent.startswith(got) else 0 for got, sent in beginnings)
 
 
 def _check_met(context: _Context, pair: _Pair) -> None:
@@ -375,24 +390,24 @@ def _check_met(context: _Context, pair: _Pair) -> None:
     """
     door = context.hbbr_door()
     left, right = pair
-    start = _MARKER_BYTES
-    if left.received[:start] == right.sends[:start] or right.received[:start] == left.sends[:start]:
+    passed = _count_passed(pair)
+    if passed == _MARKER_BYTES:
         return
+    if passed:
+        raise ProofError(Cause.RELAY_INCOMPLETE, f"no more than {passed} bytes pass through {door.name}", door)
     head = (left.received or right.received)[:16]
     if head:
         raise strange_bytes(door, head, "neither side sent them")
     if left.closed and right.closed:
-        detail = f"{door.name} closes the connections of this key"
-        raise ProofError(Cause.RELAY_KEY_REFUSED, detail, door)
-    detail = f"{door.name} neither connects two clients nor refuses them"
-    raise ProofError(Cause.RELAY_SILENT, detail, door)
+        raise ProofError(Cause.RELAY_KEY_REFUSED, f"{door.name} closes the connections of this key", door)
+    raise ProofError(Cause.RELAY_SILENT, f"{door.name} neither connects two clients nor refuses them", door)
 
 
 async def _relay_accepted(context: _Context) -> str:
     def done(pair: _Pair) -> bool:
         return any(len(side.received) >= _MARKER_BYTES for side in pair)
 
-    pair = await _meet_in_turn(context, context.target.key, _MARKER_BYTES, done)
+    pair = await _meet(context, context.target.key, _MARKER_BYTES, done)
     _check_met(context, pair)
     return "hbbr connects two clients that have this key"
 
@@ -402,7 +417,7 @@ async def _relay_bytes(context: _Context) -> str:
         return all(len(side.received) >= RELAY_BYTES for side in pair)
 
     door = context.hbbr_door()
-    left, right = await _meet_in_turn(context, context.target.key, RELAY_BYTES, done)
+    left, right = await _meet(context, context.target.key, RELAY_BYTES, done)
     _check_met(context, (left, right))
     counts = []
     for sender, receiver in ((left, right), (right, left)):
@@ -423,17 +438,14 @@ async def _relay_enforced(context: _Context) -> str:
 
     async def refuse(name: str, key: str) -> None:
         door = context.hbbr_door()
-        pair = await _meet(context, Deadline(context.timeout), key, _MARKER_BYTES, done)
-        if all(side.closed and not side.received for side in pair):
-            return
-        try:
-            _check_met(context, pair)
-        except ProofError as failure:
-            if failure.cause is not Cause.RELAY_SILENT:
-                raise
-            detail = f"{door.name} does not close connections with {name}"
-            raise ProofError(Cause.RELAY_SILENT, detail, door) from None
-        raise ProofError(Cause.RELAY_OPEN, f"hbbr connects two clients that have {name}", door)
+        pair = await _meet(context, key, _MARKER_BYTES, done)
+        if _count_passed(pair):
+            raise ProofError(Cause.RELAY_OPEN, f"hbbr connects two clients that have {name}", door)
+        head = (pair[0].received or pair[1].received)[:16]
+        if head:
+            raise strange_bytes(door, head, "neither side sent them")
+        if not all(side.closed for side in pair):
+            raise ProofError(Cause.RELAY_SILENT, f"{door.name} does not close connections that have {name}", door)
 
     wrong = context.wrong_keys()
     await asyncio.gather(*(refuse(name, key) for name, key in wrong.items()))

@@ -105,7 +105,7 @@ REMEDIES: dict[Cause, str] = {
     Cause.INTERCEPTED: (
         "Exempt {port}/tcp to {host} from TLS inspection and web proxies: RustDesk's ports speak neither TLS nor HTTP."
     ),
-    Cause.FOREIGN: "Check which program {port}/tcp of {host} leads to: it is not {daemon}.",
+    Cause.FOREIGN: "Check which program {port}/{protocol} of {host} leads to: it is not {daemon}.",
     Cause.UNEXPECTED: ("Check the version of {daemon} on {host} and its log: the free server does not answer so."),
     Cause.KEY_DIFFERS: (
         "Give clients the content of id_ed25519.pub that belongs to hbbs's id_ed25519 "
@@ -117,7 +117,8 @@ REMEDIES: dict[Cause, str] = {
     ),
     Cause.RELAY_KEY_REFUSED: (
         "Start hbbr with the public key of hbbs as -k (or -k _ where both share the key file) "
-        "and restart it; where hbbs refuses the key as well, the key given here is the wrong one."
+        "and restart it. Where hbbs refuses the key as well, the key given here is the wrong one; "
+        "behind a proxy that connects from 127.0.0.1 hbbr closes every connection."
     ),
     Cause.RELAY_OPEN: (
         "Start hbbr with -k and the server's public key (or -k _ where it can read the key file) "
@@ -200,16 +201,17 @@ _HOST_NAME = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?")
 
 
 def _host_name(name: str, value: str) -> str:
-    """Return a host name or address without brackets and whitespace."""
+    """Return a host name or an address, the brackets of an IPv6 address left out."""
     value = value.strip()
-    bare = value[1:-1] if value.startswith("[") and value.endswith("]") else value
+    bracketed = re.fullmatch(r"\[(.+:.*)\]", value)
+    bare = bracketed[1] if bracketed else value
     if address_of(bare) is not None:
         return bare
     if re.fullmatch(r"[^:]+:\d+", value):
         raise ProbeArgumentError(f"{name} must not hold a port, give it as port: {value}")
-    if len(bare) > 253 or not _HOST_NAME.fullmatch(bare):
+    if len(value) > 253 or not _HOST_NAME.fullmatch(value):
         raise ProbeArgumentError(f"{name} must be a host name or an IP address, not {value!r}")
-    return bare
+    return value
 
 
 def _relay(value: str) -> tuple[str, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import secrets
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import pytest
 from ansible.module_utils import ed25519
@@ -12,6 +12,9 @@ from ansible.module_utils.ed25519 import KeyFormatError, KeyPair
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 # RFC 8032 section 7.1: tests 1, 2, 3, 1024 and SHA(abc).
 RFC_8032 = [
