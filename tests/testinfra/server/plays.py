@@ -48,6 +48,11 @@ class Play:
         return [name for name, result in self.results(host) if result.get("changed")]
 
 
+def lab_name() -> str:
+    """Name of the lab under test, as the inventory takes it from the environment."""
+    return os.environ.get("RUSTDESK_LAB", "demo")
+
+
 def environment(**extra: str) -> dict[str, str]:
     """This process's environment with the project's configuration, and with what is given besides."""
     return {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1", **extra}
