@@ -82,18 +82,13 @@ def scenario_stage(name: str, console: Console) -> tuple[Counts, str]:
     return outcome.counts, "; ".join(outcome.faults)
 
 
-def suites() -> list[str]:
-    """The suites of tests/ that run without a machine."""
-    return [name for name in ("unit", "conformance") if list((ROOT / "tests" / name).rglob("test_*.py"))]
-
-
 def run_all(console: Console) -> list[Stage]:
     """Every stage, in the table's order."""
     with ThreadPoolExecutor(max_workers=3) as pool:
         aside = [
             pool.submit(timed, "machines", partial(machines_stage, console)),
             pool.submit(timed, "lint", partial(lint_stage, console)),
-            *(pool.submit(timed, name, partial(pytest_stage, name, console)) for name in suites()),
+            pool.submit(timed, "unit", partial(pytest_stage, "unit", console)),
         ]
         stages = [future.result() for future in aside]
     for name in scenarios():
