@@ -3,25 +3,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ansible.module_utils
 import yaml
-from ansible.errors import AnsibleError
+from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
 
 # Ansible sends configured module utilities to targets, but does not import them on the controller.
 ansible.module_utils.__path__.append(str(Path(__file__).parents[1] / "module_utils"))
 
-from ansible.module_utils import role_inputs, server_inputs  # noqa: E402
+from ansible.module_utils import role_inputs, server_inputs
+from ansible.module_utils.ed25519 import is_private
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 OUTPUTS = {"rustdesk_server_facts"}
 """Variables that a role returns."""
 
+_REFERENCE = re.compile(r"\{\{\s*(rustdesk_\w+)")
+"""The variable that a template of a role's default begins with."""
 
-class ActionModule(ActionBase):  # type: ignore[misc]
+
+class ActionModule(ActionBase):
     """Run the checks of a role on the controller, and its look at the host by one remote execution."""
 
     _requires_connection = True
@@ -31,81 +38,115 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         """Return what is known of the host, or fail with all faults."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         variables = task_vars or {}
-        prefix = f"{self._task.args['role']}_"
-        role_path = Path(str(variables["role_path"]))
-        spec = yaml.safe_load((role_path / "meta/argument_specs.yml").read_text(encoding="utf-8"))["argument_specs"][
-            "main"
-        ]["options"]
+        role = self._task.args.get("role")
+        if role != "rustdesk_server":
+            raise AnsibleActionFail(f"role: '{role}' has no checks; it has to be rustdesk_server")
+        prefix = f"{role}_"
+        spec = self._spec(Path(str(variables["role_path"])))
 
-        own, faults = self._own_variables(variables, prefix)
-        faults += role_inputs.faults(own, spec, prefix)
-        if faults:
-            # Values of a wrong type would only produce follow-up faults.
-            return self._refuse(result, faults, variables)
-
-        inputs = self._inputs(own, spec, prefix, variables)
+        own, unusable = self._own_variables(variables, prefix)
+        unusable |= role_inputs.faults(own, spec, prefix)
+        inputs = self._inputs(own, spec, prefix, variables, unusable)
         releases = self._templar.template(variables["__rustdesk_server_releases"])
-        faults = server_inputs.faults(inputs, releases)
-        host = self._look_at_host(inputs, releases, variables)
-        if host.get("failed"):
-            result.update(host)
-            return result
-        faults += server_inputs.host_faults(inputs, releases, host)
+        # Where a value cannot be used, its default has taken its place, and is not at fault.
+        faults = [
+            *unusable.values(),
+            *(fault for fault in server_inputs.faults(inputs, releases) if not _names_any(fault, unusable)),
+        ]
+        host: dict[str, Any] = {}
+        if not unusable:
+            host = self._look_at_host(inputs, releases, variables)
+            if not host.get("failed"):
+                faults += server_inputs.host_faults(inputs, releases, host)
         if faults:
-            return self._refuse(result, faults, variables)
-        result.update(
-            {name: value for name, value in host.items() if name not in ("invocation", "changed")}, changed=False
-        )
-        return result
+            return self._refuse(result, _with_origin(server_inputs.masked(faults, own), variables), variables)
+        if host.get("failed"):
+            return result | host
+        known = {name: value for name, value in host.items() if name not in ("invocation", "changed")}
+        return result | known | {"changed": False}
 
-    def _own_variables(self, variables: Mapping[str, Any], prefix: str) -> tuple[dict[str, Any], list[str]]:
+    def _spec(self, role_path: Path) -> dict[str, Any]:
+        content = yaml.safe_load((role_path / "meta" / "argument_specs.yml").read_text(encoding="utf-8"))
+        options: dict[str, Any] = content["argument_specs"]["main"]["options"]
+        return options
+
+    def _own_variables(self, variables: Mapping[str, Any], prefix: str) -> tuple[dict[str, Any], dict[str, str]]:
         """Template every variable of the role; one that cannot be evaluated is a fault."""
-        own, faults = {}, []
+        own, faults = {}, {}
         for name in variables:
             if not name.startswith(prefix) or name in OUTPUTS:
                 continue
             try:
+                # A default() in the role's default would hide what is wrong with the variable of the site.
+                self._templar.template(variables.get(_origin(variables[name])))
                 own[name] = self._templar.template(variables[name])
             except AnsibleError as error:
-                faults.append(f"{name}: cannot be evaluated: {error.message if hasattr(error, 'message') else error}")
+                faults[name] = f"{name}: {_evaluation_fault(error)}"
         return own, faults
 
     def _inputs(
-        self, own: Mapping[str, Any], spec: Mapping[str, Any], prefix: str, variables: Mapping[str, Any]
+        self,
+        own: Mapping[str, Any],
+        spec: Mapping[str, Any],
+        prefix: str,
+        variables: Mapping[str, Any],
+        unusable: Mapping[str, str],
     ) -> dict[str, Any]:
-        """Complete the variables with what the checks need besides, under names without the prefix."""
-        inputs = {name.removeprefix(prefix): own.get(name, "") for name in spec}
+        """Return the variables without the prefix, and what the checks need besides (see `server_inputs.Inputs`)."""
+        inputs: dict[str, Any] = {}
         for name, option in spec.items():
-            if option["type"] == "bool":
-                inputs[name.removeprefix(prefix)] = str(inputs[name.removeprefix(prefix)]).lower() in (
-                    "true",
-                    "yes",
-                    "on",
-                    "1",
-                )
-        try:
-            private_key = str(self._templar.template(variables["__rustdesk_server_private_key"])).strip()
-        except AnsibleError:
-            private_key = ""
+            value = self._default(option) if name in unusable else own.get(name, self._default(option))
+            inputs[name.removeprefix(prefix)] = role_inputs.as_bool(value) if option["type"] == "bool" else value
+        key_unusable = {f"{prefix}private_key", f"{prefix}private_key_file"} & set(unusable)
         return inputs | {
-            "private_key_given": bool(inputs["private_key"]),
-            "private_key": private_key,
+            "archive_path": self._found(str(inputs["archive_file"])),
+            "private_key": "" if key_unusable else self._private_key(inputs, variables),
+            "private_key_given": bool(str(inputs["private_key"] or "").strip()),
+            "private_key_defined": f"{prefix}private_key" in own and not key_unusable,
             "inventory_hosts": list(variables.get("hostvars", {})),
         }
+
+    def _default(self, option: Mapping[str, Any]) -> Any:
+        """Return an option's default; one that is an expression refers to the site, which may be what is at fault."""
+        default = option.get("default", "")
+        if not isinstance(default, str) or "{{" not in default:
+            return default
+        match = re.search(r"default\((?P<value>[^()]*)\)", default)
+        return yaml.safe_load(match["value"]) if match else ""
+
+    def _found(self, path: str) -> str:
+        """Return where the copy module would find a file on the controller, "" when it would not."""
+        if not path:
+            return ""
+        try:
+            return str(self._find_needle("files", path))
+        except AnsibleError:
+            return ""
+
+    def _private_key(self, inputs: Mapping[str, Any], variables: Mapping[str, Any]) -> str:
+        if is_private(str(inputs["private_key_file"])):
+            # Looking for a file of that name would tell it to the log.
+            return ""
+        try:
+            return str(self._templar.template(variables["__rustdesk_server_private_key"])).strip()
+        except AnsibleError:
+            return ""
 
     def _look_at_host(
         self, inputs: Mapping[str, Any], releases: Mapping[str, Any], variables: dict[str, Any]
     ) -> dict[str, Any]:
+        bind_address = str(inputs["bind_address"])
         arguments = {
             "install_dir": inputs["install_dir"],
             "state_dir": inputs["state_dir"],
             "user": inputs["user"],
+            "group": inputs["group"],
             "version": inputs["version"],
             "architecture": inputs["architecture"],
             "sha256": server_inputs.archive_digests(inputs, releases),
             "archive": inputs["archive_remote_file"],
             "ports": server_inputs.needed_ports(inputs) if inputs["state"] == "present" else [],
-            "bind_address": inputs["bind_address"],
+            "bind_address": bind_address if server_inputs.is_address(bind_address) else "",
             "resolve": server_inputs.names_to_resolve(inputs),
         }
         host: dict[str, Any] = self._execute_module(
@@ -119,5 +160,32 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             f"{count}; nothing was changed on {variables['inventory_hostname']}.",
             *(f"- {fault}" for fault in faults),
         ]
-        result.update(failed=True, msg="\n".join(lines), faults=faults)
-        return result
+        return result | {"failed": True, "msg": "\n".join(lines), "faults": faults}
+
+
+def _names_any(fault: str, names: Mapping[str, str]) -> bool:
+    """Tell whether a fault is one of the named variables."""
+    return bool(set(fault.partition(":")[0].split(" and ")) & set(names))
+
+
+def _origin(written: object) -> str:
+    """Return the variable of the site that a value, as it is written, refers to first; "" when there is none."""
+    match = _REFERENCE.match(written) if isinstance(written, str) else None
+    return match[1] if match else ""
+
+
+def _with_origin(faults: list[str], variables: Mapping[str, Any]) -> list[str]:
+    """Name the site's variable beside the role's where that is where the value comes from."""
+    told = []
+    for fault in faults:
+        name = fault.partition(":")[0]
+        origin = _origin(variables.get(name))
+        told.append(fault.replace(name, f"{name} (from {origin})", 1) if origin in variables else fault)
+    return told
+
+
+def _evaluation_fault(error: AnsibleError) -> str:
+    if "vault" in str(error).lower():
+        return "cannot be decrypted; give the password of the vault it was made with, such as by --ask-vault-pass"
+    reason = str(error).partition("\n")[0].rstrip(".")
+    return f"cannot be evaluated ({reason}); correct the expression, or what it refers to"

@@ -2,18 +2,20 @@
 """The release archive of rustdesk-server: what a good one looks like, and what of it is installed.
 
 Upstream publishes one zip per architecture. It holds a single directory named like the architecture with the three
-programs in it (upstream ``.github/workflows/build.yaml``), and comes without a checksum, so the digest is always given by
+programs in it (upstream `.github/workflows/build.yaml`), and comes without a checksum, so the digest is always given by
 the caller. Runs on a target's Python 3.9+ and on the controller, without any dependency.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import shutil
 import stat
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -34,14 +36,22 @@ MACHINES = {
     "i586": "i386",
     "i686": "i386",
 }
-"""``uname -m``: architecture as the role names it."""
+"""`uname -m`: architecture as the role names it."""
 
 MANIFEST = "manifest.json"
 STAGING = ".staging"
 CURRENT = "current"
 
+PROGRAM_MODE = 0o755
+
 _CHUNK = 1024 * 1024
 _LARGEST_PROGRAM = 256 * 1024 * 1024
+_COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_ENCRYPTED = 0x1
+"""Bit of a member's flags (PKWARE APPNOTE.TXT section 4.4.4)."""
+
+# What zipfile lets through when a file is not what its directory says.
+_BROKEN_ZIP = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError)
 
 
 class ReleaseError(Exception):
@@ -52,8 +62,8 @@ class ReleaseError(Exception):
 class Installed:
     """What is installed below an installation directory.
 
-    ``version`` is what the ``current`` link names ("" when there is none), ``fault`` why the wanted release does not count
-    as installed ("" when it does).
+    `version` is what the `current` link names ("" when there is none), `fault` why the wanted release does not count as
+    installed ("" when it does).
     """
 
     version: str
@@ -72,33 +82,36 @@ def sha256_of(path: Path) -> str:
 def archive_fault(path: Path, architecture: str, sha256: str) -> str:
     """Say why an archive cannot be installed, or return "".
 
-    :param path: the zip on this machine
-    :param architecture: a key of :data:`DIRECTORIES`
-    :param sha256: the digest the archive must have, hexadecimal; compared before anything of the archive is interpreted
+    Args:
+        path: the zip on this machine.
+        architecture: a key of `DIRECTORIES`.
+        sha256: the digest the archive must have, hexadecimal; compared before anything of the archive is interpreted.
     """
-    if not path.is_file():
-        return f"there is no file {path}"
-    found = sha256_of(path)
-    if found != sha256.lower():
-        return f"{path} has the sha256 {found}, but {sha256.lower()} is expected; fetch it again, or correct the pin if the release is to change"
     try:
+        if not path.is_file():
+            return f"there is no file {path}"
+        found = sha256_of(path)
+        if found != sha256.lower():
+            return (
+                f"{path} has the sha256 {found}, but {sha256.lower()} is expected; "
+                "fetch it again, or correct the pin if the release is to change"
+            )
         with zipfile.ZipFile(path) as archive:
             return _member_fault(archive, architecture)
-    except zipfile.BadZipFile as error:
-        return f"{path} is not a usable zip archive ({error})"
     except OSError as error:
-        return f"{path} cannot be read ({error.strerror})"
+        return f"{path} cannot be read ({error.strerror or error})"
+    except _BROKEN_ZIP as error:
+        return f"{path} is not a usable zip archive ({error})"
 
 
 def _member_fault(archive: zipfile.ZipFile, architecture: str) -> str:
     for info in archive.infolist():
-        member = PurePosixPath(info.filename.replace("\\", "/"))
-        if member.is_absolute() or ".." in member.parts:
-            return f"the archive has a member outside its own directory ({info.filename}); it is not a release of rustdesk-server"
-        if stat.S_ISLNK(info.external_attr >> 16):
-            return f"the archive has a symbolic link ({info.filename}); it is not a release of rustdesk-server"
+        fault = _foreign(info)
+        if fault:
+            return f"the archive has {fault} ({info.filename}); it is not a release of rustdesk-server"
     wanted = [f"{DIRECTORIES[architecture]}/{program}" for program in PROGRAMS]
-    missing = [name for name in wanted if name not in archive.namelist()]
+    names = archive.namelist()
+    missing = [name for name in wanted if name not in names]
     if missing:
         return f"the archive lacks {', '.join(missing)}; it is not a release of rustdesk-server for {architecture}"
     for name in wanted:
@@ -109,88 +122,134 @@ def _member_fault(archive: zipfile.ZipFile, architecture: str) -> str:
     return f"{damaged} in the archive is damaged; fetch it again" if damaged else ""
 
 
+def _foreign(info: zipfile.ZipInfo) -> str:
+    """Name what no release has in a member, or return ""."""
+    member = PurePosixPath(info.filename.replace("\\", "/"))
+    if member.is_absolute() or ".." in member.parts:
+        return "a member outside its own directory"
+    if stat.S_ISLNK(info.external_attr >> 16):
+        return "a symbolic link"
+    if info.compress_type not in _COMPRESSIONS or info.flag_bits & _ENCRYPTED:
+        return "a member that is encrypted or compressed in an unusual way"
+    return ""
+
+
 def unpacked_size(path: Path) -> int:
     """Return how many bytes the members of a zip take when unpacked; 0 when it cannot be read."""
     try:
         with zipfile.ZipFile(path) as archive:
             return sum(info.file_size for info in archive.infolist())
-    except (OSError, zipfile.BadZipFile):
+    except (OSError, *_BROKEN_ZIP):
         return 0
 
 
 def installed(install_dir: Path, version: str, sha256: str) -> Installed:
-    """Compare what is installed with the wanted release, down to the digest of every program."""
+    """Compare what is installed with the wanted release, down to the digest of every program.
+
+    Programs count only with the mode they were installed with and as the property of the user this runs as, root.
+    """
     link = install_dir / CURRENT
-    now = PurePosixPath(os.readlink(link)).name if link.is_symlink() else ""
-    return Installed(version=now, fault=_installed_fault(install_dir, now, version, sha256))
-
-
-def _installed_fault(install_dir: Path, now: str, version: str, sha256: str) -> str:
+    now = link.readlink().name if link.is_symlink() else ""
     release = install_dir / version
-    if (install_dir / STAGING).exists():
-        return "an earlier installation was interrupted"
     if not release.is_dir():
-        return f"version {version} is not installed"
+        return Installed(now, f"version {version} is not installed")
+    fault = _release_fault(release, version, sha256.lower())
+    if not fault and link.resolve() != release.resolve():
+        fault = f"version {now or 'none'} is the current one" if now != version else f"{link} leads elsewhere"
+    if not fault and (install_dir / STAGING).exists():
+        fault = "an earlier installation was interrupted"
+    return Installed(now, fault)
+
+
+def _release_fault(release: Path, version: str, sha256: str) -> str:
     try:
         manifest = json.loads((release / MANIFEST).read_text(encoding="utf-8"))
         programs = dict(manifest["programs"])
         archive = manifest["archive_sha256"]
     except (OSError, ValueError, KeyError, TypeError):
         return f"version {version} has no readable manifest"
-    if archive != sha256.lower():
+    if archive != sha256:
         return f"version {version} was installed from another archive"
     for program in PROGRAMS:
         path = release / program
         if not path.is_file() or path.is_symlink() or sha256_of(path) != programs.get(program):
             return f"{program} of version {version} is missing or was changed"
-        if stat.S_IMODE(path.stat().st_mode) != 0o755 or path.stat().st_uid != 0:
-            return f"{program} of version {version} has another owner or mode"
-    return "" if now == version else f"version {now or 'none'} is the current one"
+    for path in (release, *(release / program for program in PROGRAMS)):
+        facts = path.stat()
+        if stat.S_IMODE(facts.st_mode) != PROGRAM_MODE or facts.st_uid != os.geteuid():
+            return f"{path} has another owner or mode"
+    return ""
 
 
 def install(archive_path: Path, install_dir: Path, version: str, architecture: str, sha256: str) -> None:
-    """Unpack a release below ``install_dir/<version>`` and make it the current one.
+    """Unpack a release below `install_dir/<version>` and make it the current one.
 
-    The programs are unpacked beside the final place, then each takes its place in one step, the manifest after them and the
-    ``current`` link last. So ``current`` always leads to complete programs, and an interruption is visible to
-    :func:`installed`.
+    The programs are unpacked beside the final place, then each takes its place in one step, the manifest after them and
+    the `current` link last. So `current` always leads to complete programs, and an interruption is visible to
+    `installed`.
 
-    :raises ReleaseError: the archive is not what it should be, or the file system refused; nothing of the old release is changed
+    Raises:
+        ReleaseError: the archive is not what it should be, or the file system refused; the old release still works.
     """
     fault = archive_fault(archive_path, architecture, sha256)
     if fault:
         raise ReleaseError(fault)
-    unpacked = install_dir / STAGING / version
+    staging = install_dir / STAGING
     try:
+        staging.mkdir(mode=0o700, exist_ok=True)
+        archive = _own_copy(archive_path, staging, sha256)
+        unpacked = staging / version
         shutil.rmtree(unpacked, ignore_errors=True)
-        unpacked.mkdir(parents=True, mode=0o755)
-        _unpack(archive_path, unpacked, architecture, sha256)
+        unpacked.mkdir()
+        _unpack(archive, unpacked, architecture, sha256)
         release = install_dir / version
-        release.mkdir(mode=0o755, exist_ok=True)
-        release.chmod(0o755)
+        release.mkdir(exist_ok=True)
+        os.chown(release, os.geteuid(), os.getegid())
+        release.chmod(PROGRAM_MODE)
         for name in (*PROGRAMS, MANIFEST):
-            os.replace(unpacked / name, release / name)
+            (unpacked / name).replace(release / name)
         _link(install_dir, version)
     except OSError as error:
-        raise ReleaseError(
-            f"{install_dir} cannot take the release ({error.strerror}); make room there or choose another directory"
-        ) from error
+        raise ReleaseError(_refusal(install_dir, error)) from error
+    finally:
+        clean(install_dir)
+
+
+def _refusal(install_dir: Path, error: OSError) -> str:
+    sentence = f"{install_dir} cannot take the release ({error.strerror or error})"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"{sentence}; make room there or choose another directory"
+    where = error.filename2 or error.filename
+    return f"{sentence}: {where} is in the way" if where else sentence
+
+
+def _own_copy(archive: Path, staging: Path, sha256: str) -> Path:
+    """Return the archive where nobody else can change it between its check and its use."""
+    if archive.parent.resolve() == staging.resolve():
+        return archive
+    copy = staging / "copy.zip"
+    copy.unlink(missing_ok=True)
+    shutil.copyfile(archive, copy)
+    if sha256_of(copy) != sha256.lower():
+        raise ReleaseError(f"{archive} was changed while it was read; put it where only root can write")
+    return copy
 
 
 def _unpack(archive_path: Path, target: Path, architecture: str, sha256: str) -> None:
-    target.chmod(0o755)
     programs = {}
     with zipfile.ZipFile(archive_path) as archive:
         for program in PROGRAMS:
             path = target / program
             with archive.open(f"{DIRECTORIES[architecture]}/{program}") as source, path.open("xb") as sink:
                 shutil.copyfileobj(source, sink, _CHUNK)
-            path.chmod(0o755)
+                os.fchmod(sink.fileno(), PROGRAM_MODE)
+                # Without it a power failure could leave an empty program behind the finished link.
+                sink.flush()
+                os.fsync(sink.fileno())
             programs[program] = sha256_of(path)
     manifest = target / MANIFEST
-    manifest.write_text(
-        json.dumps({"archive_sha256": sha256.lower(), "programs": programs}, indent=2) + "\n", encoding="utf-8"
-    )
+    content = {"archive_sha256": sha256.lower(), "programs": programs}
+    manifest.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     manifest.chmod(0o644)
 
 
@@ -198,7 +257,7 @@ def _link(install_dir: Path, version: str) -> None:
     fresh = install_dir / STAGING / CURRENT
     fresh.unlink(missing_ok=True)
     fresh.symlink_to(version)
-    os.replace(fresh, install_dir / CURRENT)
+    fresh.replace(install_dir / CURRENT)
 
 
 def clean(install_dir: Path) -> None:
@@ -206,11 +265,28 @@ def clean(install_dir: Path) -> None:
     shutil.rmtree(install_dir / STAGING, ignore_errors=True)
 
 
-def superseded(install_dir: Path, keep: int) -> list[Path]:
-    """Return the releases beyond the newest ``keep`` ones, never the current one; only directories with a manifest count."""
-    link = install_dir / CURRENT
-    now = link.resolve() if link.is_symlink() else None
-    releases = [path.parent for path in install_dir.glob(f"*/{MANIFEST}") if path.parent.name != STAGING]
-    newest_first = sorted(releases, key=lambda path: path.stat().st_mtime, reverse=True)
-    others = [path for path in newest_first if path.resolve() != now]
-    return others[max(keep - 1, 0) :]
+def superseded(install_dir: Path, version: str, keep: int) -> list[Path]:
+    """Return the releases beyond the newest ones.
+
+    Args:
+        install_dir: directory of the releases; only directories with a manifest count as one.
+        version: the release that is, or is about to be, the current one: never among those returned.
+        keep: how many releases stay, that one included.
+    """
+    others = [
+        path.parent
+        for path in install_dir.glob(f"*/{MANIFEST}")
+        if path.parent.name != version and not path.parent.is_symlink()
+    ]
+    newest_first = sorted(others, key=lambda path: path.stat().st_mtime, reverse=True)
+    return newest_first[max(keep - 1, 0) :]
+
+
+def remove(release: Path) -> None:
+    """Remove a release; the manifest goes last, so that an interrupted removal is taken up by the next one."""
+    for entry in release.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        elif entry.name != MANIFEST:
+            entry.unlink()
+    shutil.rmtree(release)

@@ -10,11 +10,12 @@ module: rustdesk_keypair
 short_description: Keep the key pair of a rustdesk-server
 description:
   - Provides C(id_ed25519) (mode 0600) and C(id_ed25519.pub) in the working directory of hbbs and hbbr.
-  - Without O(private_key) a pair is generated on the host when there is none. The public key has neither C(/) nor C(:), as
-    upstream makes its own, because it can become part of a Windows file name.
+  - Without O(private_key) a pair is generated on the host when there is none. The public key has neither C(/) nor C(:),
+    as upstream makes its own, because it can become part of a Windows file name.
   - An existing key is never overwritten without O(rotate). The pair that a rotation replaces is kept beside it as
     C(id_ed25519.previous) and C(id_ed25519.pub.previous).
-  - A missing or wrong C(id_ed25519.pub) beside a good C(id_ed25519) is written anew.
+  - A missing or wrong C(id_ed25519.pub) beside a good C(id_ed25519) is written anew, and so is a file with another
+    owner or mode. What the directory holds is never followed as a link, nor changed in place.
 options:
   path:
     description: The working directory of the daemons. It must exist, except in check mode.
@@ -76,122 +77,166 @@ public_key:
   type: str
   sample: P0UzVgzcsRdIYduo0rCFKdNVGMDxIXIOy2ote0HkKmA=
 fingerprint:
-  description: Fingerprint of the public key.
+  description: Fingerprint of the public key; empty in check mode when a key would be generated.
   returned: always
   type: str
 action:
-  description: What was, or would be, done to the key.
+  description:
+    - What was, or would be, done to the key. V(kept) changed nothing, V(completed) wrote a file of the same key anew,
+      V(imported) and V(generated) provided the first key, V(rotated) replaced one.
   returned: always
   type: str
   sample: generated
 """
 
 import grp
-import os
 import pwd
 import secrets
-import tempfile
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.ed25519 import KeyFormatError, KeyPair
-from ansible.module_utils.key_files import PRIVATE_FILE, PUBLIC_FILE, KeyState, inspect
+from ansible.module_utils.ed25519 import KeyFormatError, KeyPair, parse_public
+from ansible.module_utils.key_files import (
+    PRIVATE_FILE,
+    PUBLIC_FILE,
+    Attributes,
+    KeyFileError,
+    KeyState,
+    inspect,
+    is_as_wanted,
+    keep_previous,
+    read,
+    write,
+)
 
-MODES = {PRIVATE_FILE: "0600", PUBLIC_FILE: "0644"}
+MODES = {PRIVATE_FILE: 0o600, PUBLIC_FILE: 0o644}
 
 
-class Refusal(Exception):
+class RefusalError(Exception):
     """The key cannot be provided as asked; the text is one sentence for the operator."""
 
 
-def given_pair(text: str) -> Optional[KeyPair]:
-    """Return the pair of a given private key, None when none was given."""
+@dataclass(frozen=True)
+class Plan:
+    """What is to be done: see the module's `action`; `pair` is None when it is still to be generated."""
+
+    action: str
+    pair: KeyPair | None
+
+
+def given_pair(text: str) -> KeyPair | None:
+    """Return the pair of a given private key, None when none was given.
+
+    Raises:
+        RefusalError: it is no private key.
+    """
     if not text.strip():
         return None
     try:
         return KeyPair.parse(text)
     except KeyFormatError as error:
-        raise Refusal(f"private_key cannot be used: {error}") from None
+        raise RefusalError(f"private_key cannot be used: {error}") from None
 
 
-def decide(now: KeyState, given: Optional[KeyPair], rotate: bool) -> str:
-    """Return what is to be done: ``kept``, ``completed``, ``imported``, ``generated`` or ``rotated``."""
+def decide(now: KeyState, given: KeyPair | None, *, rotate: bool) -> str:
+    """Return `kept`, `imported`, `generated` or `rotated`.
+
+    Raises:
+        RefusalError: a key is there that must not be replaced, or cannot be used.
+    """
     if now.state == "absent":
         return "imported" if given else "generated"
     if now.state == "valid" and (given.public_text == now.public_key if given else not rotate):
-        return "kept" if now.public_file_fits else "completed"
+        return "kept"
     if now.state == "public_only" and given and given.public_text == now.public_key:
         return "imported"
     if rotate:
         return "rotated"
     if now.state == "valid" and given:
-        raise Refusal(
-            f"the host has the key {now.fingerprint}, but {given.fingerprint} is given; remove private_key to keep the host's key, "
-            "or set rotate once to replace it and then configure every client anew"
+        raise RefusalError(
+            f"the host has the key {now.fingerprint}, but {given.fingerprint} is given; remove private_key to keep the "
+            "host's key, or set rotate once to replace it and then configure every client anew"
         )
-    raise Refusal(f"{now.detail}; restore the key from a backup, or set rotate once to replace it")
+    raise RefusalError(f"{now.detail}; restore the key from a backup, or set rotate once to replace it")
 
 
-def write(module: AnsibleModule, path: Path, text: str) -> None:
-    """Write a file in one step; it never exists with a wider mode than its own."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+def expect(public_key: str, plan: Plan) -> None:
+    """Refuse a pair that is not the one clients are configured for.
+
+    Raises:
+        RefusalError: the plan ends with another public key, or it is none.
+    """
+    if not public_key or (plan.pair and plan.pair.public_text == public_key):
+        return
     try:
-        with os.fdopen(handle, "w", encoding="ascii") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        own(module, Path(name), MODES[path.name])
-        os.replace(name, path)
-    finally:
-        Path(name).unlink(missing_ok=True)
+        parse_public(public_key)
+    except KeyFormatError as error:
+        raise RefusalError(f"public_key cannot be used: {error}") from None
+    outcome = f"would have {plan.pair.public_text}" if plan.pair else "would generate another one"
+    raise RefusalError(
+        f"public_key is {public_key}, but the host {outcome}; "
+        "give the private key that belongs to public_key, or leave public_key empty"
+    )
 
 
-def own(module: AnsibleModule, path: Path, mode: str) -> bool:
-    """Set owner, group and mode; return whether anything had to be changed."""
-    arguments = {
-        "path": str(path),
-        "owner": module.params["owner"],
-        "group": module.params["group"],
-        "mode": mode,
-        "secontext": [None, None, None],
-        "attributes": None,
-    }
-    return bool(module.set_fs_attributes_if_different(arguments, False))
-
-
-def own_both(module: AnsibleModule, directory: Path) -> bool:
-    """Set owner, group and mode of both files; return whether anything had to be changed."""
-    return any([own(module, directory / name, mode) for name, mode in MODES.items()])
-
-
-def owner_known(module: AnsibleModule) -> bool:
-    """Tell whether owner and group exist; in check mode they may still have to be created."""
+def attributes_of(owner: str, group: str) -> dict[str, Attributes] | None:
+    """Return what each file must have, None when the host lacks the owner or the group."""
     try:
-        pwd.getpwnam(module.params["owner"])
-        grp.getgrnam(module.params["group"])
+        uid, gid = pwd.getpwnam(owner).pw_uid, grp.getgrnam(group).gr_gid
     except KeyError:
-        return False
-    return True
+        return None
+    return {name: Attributes(uid, gid, mode) for name, mode in MODES.items()}
 
 
-def apply(module: AnsibleModule, action: str, directory: Path, given: Optional[KeyPair]) -> KeyPair:
-    """Carry out what was decided, and return the pair that is there then."""
-    if action in ("kept", "completed"):
-        pair = KeyPair.parse((directory / PRIVATE_FILE).read_text(encoding="ascii"))
-    else:
-        pair = given or KeyPair.generate(secrets.token_bytes)
-    if action == "rotated":
-        for name in (PRIVATE_FILE, PUBLIC_FILE):
-            previous = directory / f"{name}.previous"
-            if (directory / name).exists():
-                previous.unlink(missing_ok=True)
-                os.link(directory / name, previous)
-    if action in ("imported", "generated", "rotated"):
-        write(module, directory / PRIVATE_FILE, pair.private_text)
-    if action != "kept":
-        write(module, directory / PUBLIC_FILE, pair.public_text)
-    return pair
+def texts(pair: KeyPair) -> dict[str, str]:
+    """Return what each file must hold."""
+    return {PRIVATE_FILE: pair.private_text, PUBLIC_FILE: pair.public_text}
+
+
+def make_plan(module: AnsibleModule, directory: Path, now: KeyState) -> Plan:
+    """Find out what is to be done.
+
+    Raises:
+        RefusalError: what is asked cannot be done.
+        KeyFileError: the key was taken away while it was looked at.
+    """
+    given = given_pair(module.params["private_key"])
+    action = decide(now, given, rotate=module.params["rotate"])
+    plan = Plan(action, KeyPair.parse(read(directory / PRIVATE_FILE) or "") if action == "kept" else given)
+    expect(module.params["public_key"].strip(), plan)
+    attributes = attributes_of(module.params["owner"], module.params["group"])
+    if not attributes and not module.check_mode:
+        raise RefusalError(
+            f"the host has no user {module.params['owner']} with a group {module.params['group']}; create them first"
+        )
+    if action == "kept" and plan.pair:
+        wanted = texts(plan.pair)
+        if not attributes or not all(is_as_wanted(directory / name, wanted[name], attributes[name]) for name in wanted):
+            return Plan("completed", plan.pair)
+    return plan
+
+
+def carry_out(module: AnsibleModule, directory: Path, now: KeyState, plan: Plan) -> Plan:
+    """Do what was planned, and return the plan with the pair that is there then.
+
+    Raises:
+        OSError: the file system refused.
+    """
+    pair = plan.pair or KeyPair.generate(secrets.token_bytes)
+    attributes = attributes_of(module.params["owner"], module.params["group"])
+    if not attributes:
+        return plan
+    names = [PRIVATE_FILE, PUBLIC_FILE]
+    if plan.action == "rotated":
+        # The private key last: should this be interrupted, the pair to be kept is still the one that clients know.
+        names.reverse()
+        keep_previous(directory, now)
+    wanted = texts(pair)
+    for name in names:
+        if not is_as_wanted(directory / name, wanted[name], attributes[name]):
+            write(directory / name, wanted[name], attributes[name])
+    return Plan(plan.action, pair)
 
 
 def main() -> None:
@@ -208,34 +253,22 @@ def main() -> None:
         supports_check_mode=True,
     )
     directory = Path(module.params["path"])
-    now = inspect(directory)
-    expected = module.params["public_key"].strip()
     try:
-        given = given_pair(module.params["private_key"])
-        action = decide(now, given, module.params["rotate"])
-        public = now.public_key if action in ("kept", "completed") else given.public_text if given else ""
-        if expected and expected != public:
-            raise Refusal(
-                f"public_key is {expected}, but the host {'would have' if public else 'would generate'} {public or 'another one'}; "
-                "give the private key that belongs to public_key, or leave public_key empty"
-            )
-        if module.check_mode:
-            pair = given
-            changed = action != "kept" or not owner_known(module) or own_both(module, directory)
-        else:
-            pair = apply(module, action, directory, given)
-            changed = own_both(module, directory) or action != "kept"
-    except Refusal as refusal:
-        module.fail_json(msg=str(refusal))
+        now = inspect(directory)
+        plan = make_plan(module, directory, now)
+        if plan.action != "kept" and not module.check_mode:
+            plan = carry_out(module, directory, now, plan)
+    except (RefusalError, KeyFileError, KeyFormatError) as error:
+        module.fail_json(msg=str(error))
     except OSError as error:
         module.fail_json(
-            msg=f"the key in {directory} cannot be written ({error.strerror}); nothing of the old key is lost"
+            msg=f"the key in {directory} cannot be written ({error.strerror or error}); nothing of the old key is lost"
         )
-    fingerprint = pair.fingerprint if pair else now.fingerprint if action == "kept" else ""
+    fingerprint = plan.pair.fingerprint if plan.pair else ""
     module.exit_json(
-        changed=changed,
-        action=action,
-        public_key=pair.public_text if pair else public,
+        changed=plan.action != "kept",
+        action=plan.action,
+        public_key=plan.pair.public_text if plan.pair else "",
         fingerprint=fingerprint,
         diff={
             "before": f"key: {now.fingerprint or now.state}\n",

@@ -11,7 +11,8 @@ short_description: Install a release of rustdesk-server from its archive
 description:
   - Checks a release archive of rustdesk-server by its sha256 and its members, unpacks its programs below
     C(<install_dir>/<version>) and points C(<install_dir>/current) to them.
-  - The new release takes its place in one step. An interrupted run leaves the old release working, and the next run finishes.
+  - The new release takes its place in one step. An interrupted run leaves the old release working, and the next run
+    finishes.
   - Programs that were changed after they had been installed are replaced.
 options:
   archive:
@@ -71,11 +72,51 @@ removed:
   sample: [1.1.14]
 """
 
-import shutil
+import re
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.release import DIRECTORIES, ReleaseError, archive_fault, clean, install, installed, superseded
+from ansible.module_utils.release import (
+    DIRECTORIES,
+    Installed,
+    ReleaseError,
+    archive_fault,
+    install,
+    installed,
+    remove,
+    superseded,
+)
+
+VERSION = re.compile(r"[0-9][0-9A-Za-z.+-]*\Z")
+"""A version names a directory, so nothing in it may lead out of the installation directory."""
+
+
+def provide(module: AnsibleModule) -> tuple[Installed, list[str]]:
+    """Install the release where it is not; return what was there before, and the versions that went.
+
+    Raises:
+        ReleaseError: it cannot be installed.
+        OSError: the installation directory cannot be read or written.
+    """
+    params = module.params
+    archive, install_dir = Path(params["archive"]), Path(params["install_dir"])
+    version, architecture, sha256 = params["version"], params["architecture"], params["sha256"]
+    if not VERSION.match(version):
+        raise ReleaseError(f"version '{version}' is not the name of a release")
+
+    before = installed(install_dir, version, sha256)
+    if before.fault and not module.check_mode:
+        install(archive, install_dir, version, architecture, sha256)
+    elif before.fault and archive.exists():
+        fault = archive_fault(archive, architecture, sha256)
+        if fault:
+            raise ReleaseError(fault)
+
+    removed = superseded(install_dir, version, params["keep"])
+    if not module.check_mode:
+        for release in removed:
+            remove(release)
+    return before, sorted(release.name for release in removed)
 
 
 def main() -> None:
@@ -84,41 +125,27 @@ def main() -> None:
         argument_spec={
             "archive": {"type": "path", "required": True},
             "version": {"type": "str", "required": True},
-            "architecture": {"type": "str", "required": True, "choices": sorted(DIRECTORIES)},
+            "architecture": {"type": "str", "required": True, "choices": list(DIRECTORIES)},
             "sha256": {"type": "str", "required": True},
             "install_dir": {"type": "path", "default": "/opt/rustdesk-server"},
             "keep": {"type": "int", "default": 2},
         },
         supports_check_mode=True,
     )
-    archive = Path(module.params["archive"])
-    install_dir = Path(module.params["install_dir"])
-    version, architecture, sha256 = (module.params[name] for name in ("version", "architecture", "sha256"))
-
-    before = installed(install_dir, version, sha256)
-    if before.fault:
-        if module.check_mode:
-            fault = archive_fault(archive, architecture, sha256) if archive.exists() else ""
-            if fault:
-                module.fail_json(msg=fault)
-        else:
-            try:
-                install(archive, install_dir, version, architecture, sha256)
-            except ReleaseError as error:
-                module.fail_json(msg=str(error))
-            finally:
-                clean(install_dir)
-    removed = [] if before.fault and module.check_mode else superseded(install_dir, module.params["keep"])
-    if not module.check_mode:
-        for path in removed:
-            shutil.rmtree(path)
+    version = module.params["version"]
+    try:
+        before, removed = provide(module)
+    except ReleaseError as error:
+        module.fail_json(msg=str(error))
+    except OSError as error:
+        module.fail_json(msg=f"{error.filename or module.params['install_dir']}: {error.strerror or error}")
     module.exit_json(
         changed=bool(before.fault or removed),
         reason=before.fault,
-        removed=sorted(path.name for path in removed),
+        removed=removed,
         diff={
             "before": f"current: {before.version or 'none'}\n",
-            "after": f"current: {version}\n" if before.fault else f"current: {before.version}\n",
+            "after": f"current: {version}\n",
         },
     )
 

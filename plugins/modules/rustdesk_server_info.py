@@ -139,8 +139,8 @@ free_bytes:
   sample: {install_dir: 8212987904, state_dir: 8212987904}
 foreign:
   description:
-    - What lies in each of the directories without being part of a deployment, and so tells that the directory belongs to
-      something else.
+    - What lies in each of the directories without being part of a deployment, and so tells that the directory belongs
+      to something else.
   returned: always
   type: dict
   sample: {install_dir: [bin, share], state_dir: []}
@@ -162,6 +162,10 @@ group_exists:
   type: bool
 state_dir_exists:
   description: Whether the state directory exists.
+  returned: always
+  type: bool
+state_dir_foreign:
+  description: Whether anything in the state directory belongs to somebody else than O(user).
   returned: always
   type: bool
 address_lists:
@@ -286,6 +290,18 @@ def foreign_state(state_dir: Path, uid: int | None) -> list[str]:
     if any(OWN_STATE.fullmatch(name) for name in names) or (names and state_dir.stat().st_uid == uid):
         return []
     return names[:_FEW]
+
+
+def foreign_owner(directory: Path, uid: int | None) -> bool:
+    """Tell whether a directory, or anything in it, is another user's; False when there is no such directory."""
+    if not directory.is_dir():
+        return False
+    for path in (directory, *directory.rglob("*")):
+        # A running hbbs makes and removes files beside its database.
+        with contextlib.suppress(FileNotFoundError):
+            if path.lstat().st_uid != uid:
+                return True
+    return False
 
 
 def own_address() -> str:
@@ -441,6 +457,7 @@ def look(module: AnsibleModule) -> dict[str, Any]:
         "user_home": user.pw_dir if user else "",
         "group_exists": group_exists(params["group"]),
         "state_dir_exists": state_dir.is_dir(),
+        "state_dir_foreign": foreign_owner(state_dir, user.pw_uid if user else None),
         "address_lists": [name for name in ADDRESS_LISTS if (state_dir / name).exists()],
         "key": asdict(inspect(state_dir)),
         "units": {name: asdict(unit) for name, unit in unit_states(module, params["units"], files).items()},

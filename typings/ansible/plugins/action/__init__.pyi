@@ -10,12 +10,11 @@ class ActionBase:
     _templar: Any
     _loader: Any
 
-    def run(
-        self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
-    ) -> dict[str, Any]: ...
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]: ...
     def validate_argument_spec(
         self, argument_spec: Mapping[str, Mapping[str, Any]] | None = None
     ) -> tuple[Any, dict[str, Any]]: ...
+    def _find_needle(self, dirname: str, needle: str) -> str: ...
     def _execute_module(
         self,
         module_name: str | None = None,
