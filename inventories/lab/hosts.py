@@ -57,7 +57,20 @@ def built_suites(path: Path = SUITES) -> frozenset[str]:
     return frozenset(path.read_text(encoding="utf-8").split()) if path.exists() else frozenset()
 
 
-def inventory(lab: str, machines: tuple[Machine, ...]) -> dict[str, object]:
+def uplink_mtu(routes: Path = Path("/proc/net/route"), interfaces: Path = Path("/sys/class/net")) -> int:
+    """Largest packet in bytes that leaves this computer whole, by its default route; 1500 without one.
+
+    The engine gives networks 1500 whatever the uplink has, and then large packets to machines vanish.
+    """
+    if routes.exists():
+        for route in routes.read_text(encoding="ascii").splitlines()[1:]:
+            name, destination = route.split()[:2]
+            if destination == "00000000":
+                return int((interfaces / name / "mtu").read_text(encoding="ascii"))
+    return 1500
+
+
+def inventory(lab: str, machines: tuple[Machine, ...], mtu: int) -> dict[str, object]:
     """Ansible's ``--list`` form for these machines in the lab of this name.
 
     Raises ValueError when the name could not be part of a container's name.
@@ -80,7 +93,7 @@ def inventory(lab: str, machines: tuple[Machine, ...]) -> dict[str, object]:
     }
     return {
         "_meta": {"hostvars": hostvars},
-        "all": {"children": list(groups), "vars": {"lab_name": lab, "lab_network": f"rustdesk-{lab}"}},
+        "all": {"children": list(groups), "vars": {"lab_name": lab, "lab_network": f"rustdesk-{lab}", "lab_mtu": mtu}},
         **groups,
     }
 
@@ -88,7 +101,7 @@ def inventory(lab: str, machines: tuple[Machine, ...]) -> dict[str, object]:
 def main() -> int:
     """Print the inventory; a wrong ``RUSTDESK_LAB`` is one sentence on stderr and exit status 1."""
     try:
-        result = inventory(os.environ.get("RUSTDESK_LAB") or "demo", available(MACHINES, built_suites()))
+        result = inventory(os.environ.get("RUSTDESK_LAB") or "demo", available(MACHINES, built_suites()), uplink_mtu())
     except ValueError as error:
         print(error, file=sys.stderr)
         return 1

@@ -49,7 +49,8 @@ machine_image() {
     fi
     say "building rustdesk-lab/host:$1"
     docker buildx version >/dev/null 2>&1 || export DOCKER_BUILDKIT=0
-    retry 2 docker build -q --build-arg "BASE=$base" --label "rustdesk-lab.inputs=$(inputs_hash)" \
+    # On the host's network: a bridge loses large packets where the uplink's are smaller than usual.
+    retry 2 docker build -q --network host --build-arg "BASE=$base" --label "rustdesk-lab.inputs=$(inputs_hash)" \
         -t "rustdesk-lab/host:$1" lab/images/host
 }
 
@@ -81,7 +82,7 @@ bootstrap_base() {
 # ubuntu_keyring: the key that signs Ubuntu's archive, from Debian's signed package of it. Not every Debian release has that package.
 ubuntu_keyring() {
     # shellcheck disable=SC2016  # expanded in the container
-    docker run --rm "$(base_of trixie)" sh -c '
+    docker run --rm --network host "$(base_of trixie)" sh -c '
         exec 3>&1 >&2
         apt-get -o Acquire::Retries=3 -qq update && apt-get -o Acquire::Retries=3 -qq install -y ubuntu-keyring &&
         cat /usr/share/keyrings/ubuntu-archive-keyring.gpg >&3'

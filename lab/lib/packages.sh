@@ -16,13 +16,13 @@ install_packages() {
     have apt-get || die "$* must be there and this system has no apt-get: install the equivalents with its package manager, then run this again."
     can_be_root || die "installing $* needs root: run 'sudo lab/bootstrap' once, then go on as you are."
     say "installing $*"
-    run_logged apt "refreshing the package lists" as_root apt-get -o Acquire::Retries=3 -o DPkg::Lock::Timeout=300 -qq update
+    run_logged apt "refreshing the package lists" as_root apt-get -o Acquire::Retries=3 -o Acquire::http::Timeout=30 -o DPkg::Lock::Timeout=300 -qq update
     # The client became a package of its own, only recommended by the engine, with Debian 13.
     case " $* " in
         *" docker.io "*) if apt-cache show docker-cli >/dev/null 2>&1; then set -- "$@" docker-cli; fi ;;
     esac
     run_logged apt "installing $*" as_root env DEBIAN_FRONTEND=noninteractive \
-        apt-get -o Acquire::Retries=3 -o DPkg::Lock::Timeout=300 -y --no-install-recommends install "$@"
+        apt-get -o Acquire::Retries=3 -o Acquire::http::Timeout=30 -o DPkg::Lock::Timeout=300 -y --no-install-recommends install "$@"
 }
 
 # run_logged LOG WHAT COMMAND...: bounded retries, quiet on success, the last lines on failure.

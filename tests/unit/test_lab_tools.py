@@ -20,6 +20,7 @@ import pytest
 
 import archive
 import check
+import hosts
 import lint
 import scenario
 from archive import ArchiveError, Release, UnreachableError
@@ -226,6 +227,16 @@ def test_lab_name_must_fit_a_container_name() -> None:
     done = inventory("../x")
     assert done.returncode == 1
     assert done.stderr == "RUSTDESK_LAB is '../x': use a lower-case word such as demo or test\n"
+
+
+def test_network_is_no_wider_than_the_uplink(tmp_path: Path) -> None:
+    (tmp_path / "eth1").mkdir()
+    (tmp_path / "eth1" / "mtu").write_text("1400\n")
+    routes = tmp_path / "route"
+    routes.write_text("Iface Destination Gateway\neth0 0000A8C0 00000000\neth1 00000000 0100A8C0\n")
+    assert hosts.uplink_mtu(routes, tmp_path) == 1400
+    routes.write_text("Iface Destination Gateway\n")
+    assert hosts.uplink_mtu(routes, tmp_path) == 1500
 
 
 # --- Results -------------------------------------------------------------------------------------------------------
