@@ -69,8 +69,8 @@ from .rendezvous import (
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
 
-RELAY_BYTES = 16 * 1024
-"""How many bytes `relay_bytes` sends each way."""
+RELAY_BYTES = 8 * 1024
+"""How many bytes `relay_bytes` sends each way: few enough to be under way at once (RFC 6928)."""
 
 _MARKER_BYTES = 32
 _FIRST_RESEND = 0.2
@@ -296,17 +296,19 @@ class _Side:
     async def watch(self, seconds: float) -> None:
         """Wait that long for bytes or the end of the connection."""
         with contextlib.suppress(asyncio.TimeoutError):
-            await self._take(seconds)
+            self._take(await self._connection.receive(seconds))
 
     async def collect(self, limit: int, changed: asyncio.Event) -> None:
-        """Read until the other side closes, time is up, or more came than was sent."""
-        with contextlib.suppress(asyncio.TimeoutError):
-            while not self.closed and len(self.received) <= limit:
-                await self._take(None)
-                changed.set()
+        """Read until the other side closes, more came than was sent, or the task is cancelled.
 
-    async def _take(self, seconds: float | None) -> None:
-        data = await self._connection.receive(seconds)
+        Without a timeout of its own: up to Python 3.11 `asyncio.wait_for` swallows a
+        cancellation that meets the arrival of what it waits for.
+        """
+        while not self.closed and len(self.received) <= limit:
+            self._take(await self._connection.read())
+            changed.set()
+
+    def _take(self, data: bytes) -> None:
         self.received += data
         self.closed = not data
 

@@ -213,21 +213,21 @@ class Connection:
         with contextlib.suppress(OSError, asyncio.TimeoutError):
             await asyncio.wait_for(loop.sock_sendall(self._sock, data), self._deadline.left)
 
+    async def read(self) -> bytes:
+        """Return the next bytes, none when the other side has closed; wait for ever if need be."""
+        try:
+            return await asyncio.get_running_loop().sock_recv(self._sock, READ_BYTES)
+        except OSError:
+            return b""
+
     async def receive(self, seconds: float | None = None) -> bytes:
         """Return the next bytes, none when the other side has closed.
 
         Raises:
             asyncio.TimeoutError: nothing came within the deadline, or within `seconds`.
         """
-        loop = asyncio.get_running_loop()
         wait = self._deadline.left if seconds is None else min(seconds, self._deadline.left)
-        read = loop.sock_recv(self._sock, READ_BYTES)
-        try:
-            return await asyncio.wait_for(read, wait)
-        except asyncio.TimeoutError:
-            raise
-        except OSError:
-            return b""
+        return await asyncio.wait_for(self.read(), wait)
 
     async def ask(self, request: Message, answer: type[_AnswerT]) -> _AnswerT:
         """Send a request in a frame and return the first message of the expected kind.

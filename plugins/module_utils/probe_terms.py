@@ -80,7 +80,8 @@ REMEDIES: dict[Cause, str] = {
         "Open {port}/tcp to {host} in the firewalls on the way and on the server, and check that {host} is up."
     ),
     Cause.UNREACHABLE: (
-        "Open {port}/{protocol} to {host} in this machine's outbound firewall, and check its route to the server."
+        "Open {port}/{protocol} to {host} in the firewall that rejects it, this machine's own outbound rules first, "
+        "and check the route to the server."
     ),
     Cause.UDP_REFUSED: (
         "Start hbbs on {host}, or open {port}/udp in the firewall that rejects it: "
@@ -112,8 +113,8 @@ REMEDIES: dict[Cause, str] = {
         "(hbbs logs it as 'Key: …' when it starts), and restart hbbs if its key was replaced."
     ),
     Cause.KEY_NOT_CHECKED: (
-        "Make id_ed25519 readable for hbbs's user, start hbbs with -k _ and restart it: "
-        "until then it serves everybody and sessions are not end-to-end encrypted."
+        "Make id_ed25519 readable for hbbs's user, start hbbs with -k _ and restart it: its log then has a line 'Key: …'. "
+        "Until then it serves everybody, and sessions may not be end-to-end encrypted."
     ),
     Cause.RELAY_KEY_REFUSED: (
         "Start hbbr with the public key of hbbs as -k (or -k _ where both share the key file) "

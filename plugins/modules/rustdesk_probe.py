@@ -54,7 +54,7 @@ options:
       - V(relay_accepted) - C(hbbr) connects two clients that have O(key).
       - V(relay_enforced) - C(hbbr) closes connections with a key that differs in its last bytes, and with an empty one,
         and passes no byte between them.
-      - V(relay_bytes) - 16 KiB of random bytes arrive unchanged in both directions through C(hbbr).
+      - V(relay_bytes) - 8 KiB of random bytes arrive unchanged in both directions through C(hbbr).
     type: list
     elements: str
     choices:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import contextlib
 import json
 import re
@@ -17,7 +18,8 @@ import pytest
 import rustdesk_probe
 import yaml
 from ansible.module_utils import rendezvous as wire
-from ansible.module_utils.probe import RELAY_BYTES, probe
+from ansible.module_utils.probe import RELAY_BYTES, _Side, probe
+from ansible.module_utils.probe_network import Address, Connection, Deadline, Door
 from ansible.module_utils.probe_terms import (
     NEED_KEY,
     PROOFS,
@@ -321,6 +323,35 @@ def test_an_open_relay_is_found_when_requests_cross() -> None:
     assert red(prove(Site(relay=fakes.hbbr("", drive_out=4)), timeout=3)) == {"relay_enforced": Cause.RELAY_OPEN}
 
 
+def test_a_side_stops_reading_even_when_bytes_arrive_at_that_moment() -> None:
+    """The first side that has heard enough cancels the other, whose bytes often come in the same instant."""
+
+    async def scenario() -> None:
+        loop = asyncio.get_running_loop()
+        with contextlib.ExitStack() as stack:
+            ours, theirs, signal, sender = (
+                stack.enter_context(sock) for pair in (socket.socketpair(), socket.socketpair()) for sock in pair
+            )
+            ours.setblocking(False)
+            door = Door("h", Address(socket.AF_INET, ("192.0.2.1", 0)), 1, "hbbr")
+            side = _Side(Connection(ours, door, Deadline(5)), b"")
+            reading = asyncio.ensure_future(side.collect(100, asyncio.Event()))
+            await asyncio.sleep(0.01)
+
+            def cancel_once() -> None:
+                loop.remove_reader(signal)
+                reading.cancel()
+
+            loop.add_reader(signal, cancel_once)
+            theirs.send(b"bytes")
+            sender.send(b"now")
+            done, _pending = await asyncio.wait({reading}, timeout=1)
+            reading.cancel()
+            assert done == {reading}
+
+    asyncio.run(scenario())
+
+
 def test_lost_datagrams_are_told() -> None:
     assert proof(prove(Site(udp=fakes.losing(1)), timeout=3), "rendezvous_udp").detail.endswith(
         "2 datagrams were needed"
@@ -523,7 +554,7 @@ def test_a_dropped_connection_is_told_from_a_refused_one() -> None:
 def test_no_way_there_is_told_from_a_refusal() -> None:
     report = probe(Target.parse("255.255.255.255", key=KEY), PROOFS, TIMEOUT)
     assert red(report) == all_of(PROOFS[1:], Cause.UNREACHABLE)
-    assert "outbound firewall" in proof(report, "rendezvous_udp").remedy
+    assert "outbound rules" in proof(report, "rendezvous_udp").remedy
     assert "21116/udp" in proof(report, "rendezvous_udp").remedy
 
 
