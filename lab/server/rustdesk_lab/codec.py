@@ -95,8 +95,10 @@ def _decode_varint(data: bytes, position: int) -> tuple[int, int]:
         position += 1
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
-            return value & _UINT64, position
-    raise WireError("a number is longer than ten bytes")
+            break
+    if byte > 0x7F or value > _UINT64:
+        raise WireError("a number has more than 64 bits")
+    return value, position
 
 
 def _walk(data: bytes) -> Iterator[tuple[int, int, int | bytes, bytes]]:
@@ -159,8 +161,8 @@ def _wire(number: int, kind: type[T]) -> T:
 
 
 def _present(number: int, kind: type[T]) -> T | None:
-    """Declare a field that is written whenever it is not None (a sub-message or a member of a oneof)."""
-    return dataclasses.field(default=None, metadata={"number": number, "kind": kind})
+    """Declare a member of the message's oneof: at most one is set, and it is written whatever its value."""
+    return dataclasses.field(default=None, metadata={"number": number, "kind": kind, "oneof": True})
 
 
 def _repeated(number: int, kind: type) -> dict[str, Any]:
@@ -192,8 +194,15 @@ class Message:
             elif field.metadata.get("repeated"):
                 getattr(message, field.name).append(_decode_value(kind, value))
             else:
+                if field.metadata.get("oneof"):
+                    message._clear_oneof()
                 setattr(message, field.name, _decode_value(kind, value))
         return message
+
+    def _clear_oneof(self) -> None:
+        for field in _fields(type(self)).values():
+            if field.metadata.get("oneof"):
+                setattr(self, field.name, None)
 
     def encode(self) -> bytes:
         """Serialise the message; fields with their zero value are left out."""
@@ -433,9 +442,9 @@ def mangle_address(address: Address, now_us: int) -> bytes:
     ip = ipaddress.ip_address(address[0])
     port = address[1]
     if isinstance(ip, ipaddress.IPv6Address):
-        if ip.ipv4_mapped is None:
+        if ip.is_loopback or ip.packed[:12] not in (bytes(12), bytes(10) + b"\xff\xff"):
             return ip.packed + port.to_bytes(2, "little")
-        ip = ip.ipv4_mapped
+        ip = ipaddress.IPv4Address(ip.packed[12:])
     salt = now_us & 0xFFFFFFFF
     number = (int.from_bytes(ip.packed, "little") + salt) << 49 | salt << 17 | (port + (salt & 0xFFFF))
     return number.to_bytes(16, "little").rstrip(b"\0")

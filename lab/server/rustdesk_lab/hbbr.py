@@ -8,7 +8,7 @@ import os
 import socket
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from .daemon import WebSocketRefusal, fail, run
 from .errors import MalformedKeyFileError
@@ -41,19 +41,19 @@ async def serve(settings: HbbrSettings, key: ServerKey, limits: Bandwidth) -> No
     await asyncio.Future()
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run ``hbbr`` in the current directory and return its exit code."""
-    start_logging(os.environ)
+def main(argv: Sequence[str] | None = None) -> NoReturn:
+    """Run ``hbbr`` in the current directory; the process ends with it."""
     name, about = "hbbr", "RustDesk Relay Server"
     arguments = parse_arguments(name, about, HBBR_OPTIONS, sys.argv[1:] if argv is None else argv)
+    start_logging(name, os.environ)
     env = hbbr_environment(os.environ)
     settings = HbbrSettings.from_sources(arguments, env)
     try:
         key = relay_key(settings.key, Path())
     except MalformedKeyFileError as error:
-        return fail(error)
-    return run(serve(settings, key, Bandwidth.from_environment(env)))
+        fail(error)
+    run(serve(settings, key, Bandwidth.from_environment(env)))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -10,7 +10,7 @@ import os
 import socket
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from .codec import Address, ConfigUpdate
 from .daemon import WebSocketRefusal, fail, run
@@ -70,10 +70,10 @@ def _own_ip() -> str:
 
 def _lan_of(settings: HbbsSettings) -> Lan:
     try:
-        network = ipaddress.IPv4Network(settings.mask, strict=False)
+        mask = ipaddress.IPv4Interface(settings.mask)
     except ValueError:
         return Lan()
-    return Lan(network, _own_ip() if settings.local_ip is None else settings.local_ip)
+    return Lan(mask, _own_ip() if settings.local_ip is None else settings.local_ip)
 
 
 async def serve(settings: HbbsSettings, key: ServerKey) -> None:
@@ -92,7 +92,7 @@ async def serve(settings: HbbsSettings, key: ServerKey) -> None:
     if settings.receive_buffer:
         udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, settings.receive_buffer)
     lan = _lan_of(settings)
-    log.info("mask: %s", f"Some({lan.network})" if lan.network else "None")
+    log.info("mask: %s", lan.debug())
     log.info('local-ip: "%s"', lan.local_ip)
     server = RendezvousServer(
         key=key,
@@ -118,19 +118,19 @@ async def serve(settings: HbbsSettings, key: ServerKey) -> None:
     await asyncio.gather(server.relays.check_forever(), *(self_test(address) for address in tests))
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run ``hbbs`` in the current directory and return its exit code."""
-    start_logging(os.environ)
+def main(argv: Sequence[str] | None = None) -> NoReturn:
+    """Run ``hbbs`` in the current directory; the process ends with it."""
     name, about = "hbbs", "RustDesk ID/Rendezvous Server"
     arguments = parse_arguments(name, about, HBBS_OPTIONS, sys.argv[1:] if argv is None else argv)
+    start_logging(name, os.environ)
     try:
         settings = HbbsSettings.from_environment(hbbs_environment(arguments, os.environ))
         start_phone_home()
         key = rendezvous_key(settings.key, Path())
     except (DaemonError, MalformedKeyFileError) as error:
-        return fail(error)
-    return run(serve(settings, key))
+        fail(error)
+    run(serve(settings, key))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -32,17 +32,28 @@ class _UpstreamFormatter(logging.Formatter):
         )
 
 
-def level_of(specification: str) -> int:
-    """Read ``RUST_LOG``: the general level among its comma-separated parts; parts for single modules are ignored."""
-    if not specification:
+def level_of(specification: str | None, program: str) -> int:
+    """Read ``RUST_LOG``: comma-separated levels, ``level`` for everything or ``program=level``; unset means info.
+
+    As upstream does, take a text of another form for unset, and log nothing when nothing concerns the program.
+    """
+    if specification is None:
         return logging.INFO
-    general = [part.strip().lower() for part in specification.split(",") if "=" not in part]
-    named = [_LEVELS[part] for part in general if part in _LEVELS]
-    return named[-1] if named else _LEVELS["off"]
+    general = own = None
+    for part in filter(None, (part.strip() for part in specification.split(","))):
+        name, separator, level = part.lower().partition("=")
+        if separator and level not in _LEVELS:
+            return logging.INFO
+        if separator and name == program:
+            own = _LEVELS[level]
+        elif name in _LEVELS and not separator:
+            general = _LEVELS[name]
+    chosen = general if own is None else own
+    return _LEVELS["off"] if chosen is None else chosen
 
 
-def start_logging(environ: Mapping[str, str]) -> None:
-    """Log to standard output at the level that ``RUST_LOG`` in the process environment names (default info)."""
+def start_logging(program: str, environ: Mapping[str, str]) -> None:
+    """Log to standard output at the level that ``RUST_LOG`` in the process environment names for a program."""
     logging.addLevelName(logging.WARNING, "WARN")
     logging.addLevelName(TRACE, "TRACE")
     handler = logging.StreamHandler(sys.stdout)
@@ -50,4 +61,4 @@ def start_logging(environ: Mapping[str, str]) -> None:
     root = logging.getLogger("rustdesk_lab")
     root.handlers = [handler]
     root.propagate = False
-    root.setLevel(level_of(environ.get("RUST_LOG", "")))
+    root.setLevel(level_of(environ.get("RUST_LOG"), program))

@@ -5,15 +5,23 @@ from __future__ import annotations
 import http.client
 import json
 import logging
+import os
 import threading
 import time
 import urllib.request
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 log = logging.getLogger(__name__)
 
 URL = "https://api.rustdesk.com/version/latest"
 INTERVAL_S = 24 * 3600
 TIMEOUT_S = 30.0
+IDENTITY = Path(".config/rustdesk/RustDesk.toml")
+"""The file upstream keeps in the home directory for its device fingerprint."""
 
 
 def _request() -> urllib.request.Request:
@@ -23,26 +31,38 @@ def _request() -> urllib.request.Request:
     return urllib.request.Request(URL, json.dumps(body).encode(), headers, method="POST")
 
 
-def proxies() -> dict[str, str]:
-    """Return the proxies the environment names; ``ALL_PROXY`` stands in for a missing ``HTTPS_PROXY``."""
-    found = urllib.request.getproxies_environment()
-    if "all" in found:
-        found.setdefault("https", found["all"])
-    return found
+def https_proxy(environ: Mapping[str, str]) -> str | None:
+    """Return the proxy the environment names for https, as upstream's HTTP library finds it; an empty one is none."""
+    names = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
+    return next((environ[name] for name in names if environ.get(name)), None)
 
 
 def ask_once() -> None:
     """Ask for the latest version; a failure is logged at debug level only."""
+    proxy = https_proxy(os.environ)
+    handler = urllib.request.ProxyHandler({"https": proxy} if proxy else {})
     try:
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler(proxies()))
-        with opener.open(_request(), timeout=TIMEOUT_S) as response:
+        with urllib.request.build_opener(handler).open(_request(), timeout=TIMEOUT_S) as response:
             latest = str(json.load(response).get("url", "")).rsplit("/", 1)[-1]
         log.debug("latest version: %s", latest)
     except (OSError, http.client.HTTPException, ValueError, AttributeError) as error:
-        log.debug("version check failed: %s", error)
+        log.debug("error sending request for url (%s): %s", URL, error)
+
+
+def write_identity(home: Path) -> None:
+    """Leave upstream's file in the home directory, without an identity; a failure is only logged."""
+    path = home / IDENTITY
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            path.touch(mode=0o600)
+            path.write_text("enc_id = ''\npassword = ''\nsalt = ''\nkey_confirmed = false\n", encoding="utf-8")
+    except OSError:
+        log.log(logging.ERROR, "Failed to store  config: Failed to create directory")
 
 
 def _ask_daily() -> None:
+    write_identity(Path.home())
     while True:
         ask_once()
         time.sleep(INTERVAL_S)

@@ -8,16 +8,13 @@ import logging
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from .codec import Address, FrameDecoder, RequestRelay, WireError, decode_message
 from .console import RelayConsole
 from .limits import TokenBucket
 from .net import is_loopback, plain_ip, show
 from .settings import MEBI, Bandwidth, show_number
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 log = logging.getLogger(__name__)
 
@@ -95,16 +92,18 @@ class RelayServer:
         if partner is None:
             log.info("New relay request %s from %s", request.uuid, show(party.address))
             self.parked[request.uuid] = party
-            party.park(lambda: self._expire(request.uuid, party))
+            party.hold("parked")
+            asyncio.get_running_loop().call_later(WAIT_S, self._expire, request.uuid)
             return True
         log.info("Relayrequest %s from %s got paired", request.uuid, show(party.address))
         log.info("Both are raw")
         self.pairs.add(Pair(self, partner, party))
         return True
 
-    def _expire(self, uuid: str, party: Party) -> None:
-        if self.parked.get(uuid) is party:
-            del self.parked[uuid]
+    def _expire(self, uuid: str) -> None:
+        """Close who waits under a uuid; like upstream also a later one, when the first had been paired before."""
+        party = self.parked.pop(uuid, None)
+        if party is not None:
             party.leave()
 
 
@@ -132,7 +131,8 @@ class Party(asyncio.Protocol):
             log.info("%s blocked", plain_ip(self.address[0]))
             self._transport.close()
             return
-        self._start_timer(CONSOLE_S if self._console else WAIT_S, self.leave)
+        delay = CONSOLE_S if self._console else WAIT_S
+        self._timer = asyncio.get_running_loop().call_later(delay, self.leave)
 
     def data_received(self, data: bytes) -> None:
         """Forward to the partner, or read the first frame."""
@@ -169,14 +169,8 @@ class Party(asyncio.Protocol):
 
     # --- called by server and pair -------------------------------------------------------------------------------
 
-    def park(self, expire: Callable[[], None]) -> None:
-        """Wait for the partner without reading, so that early data stays where it is."""
-        self.hold("parked")
-        self._start_timer(WAIT_S, expire)
-
     def join(self, pair: Pair) -> None:
         """Become one side of a pair; bytes received after the first frame are the first to be forwarded."""
-        self._stop_timer()
         self.pair = pair
         early = self._decoder.take_rest()
         if early:
@@ -223,10 +217,6 @@ class Party(asyncio.Protocol):
         with contextlib.suppress(UnicodeDecodeError):
             self.send(self._server.console.answer(data.decode()).encode())
         self.leave()
-
-    def _start_timer(self, delay: float, callback: Callable[[], None]) -> None:
-        self._stop_timer()
-        self._timer = asyncio.get_running_loop().call_later(delay, callback)
 
     def _stop_timer(self) -> None:
         if self._timer is not None:

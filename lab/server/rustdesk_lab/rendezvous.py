@@ -83,13 +83,19 @@ class PunchRequest:
 class Lan:
     """The local network of the deprecated ``--mask``: its devices are told this host's local address."""
 
-    network: ipaddress.IPv4Network | None = None
+    mask: ipaddress.IPv4Interface | None = None
     local_ip: str = ""
 
     def contains(self, address: Address) -> bool:
         """Tell whether an address is local; without a mask none is."""
         ip = ipaddress.ip_address(plain_ip(address[0]))
-        return self.network is not None and isinstance(ip, ipaddress.IPv4Address) and ip in self.network
+        return self.mask is not None and isinstance(ip, ipaddress.IPv4Address) and ip in self.mask.network
+
+    def debug(self) -> str:
+        """Write the network as upstream logs it."""
+        if self.mask is None:
+            return "None"
+        return f"Some(Ipv4Network {{ addr: {self.mask.ip}, prefix: {self.mask.network.prefixlen} }})"
 
 
 @dataclass

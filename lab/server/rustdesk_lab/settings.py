@@ -273,8 +273,13 @@ def parse_arguments(name: str, about: str, options: Sequence[Option], argv: Sequ
     parser.add_argument("-V", "--version", action="version", version=f"{name} {VERSION}")
     for short, long, text in options:
         flags = [flag for flag in (short, long) if flag]
-        parser.add_argument(*flags, default=argparse.SUPPRESS, help=text)
+        parser.add_argument(*flags, action="append", default=argparse.SUPPRESS, help=text)
     known, unknown = parser.parse_known_args(argv)
+    given: dict[str, list[str]] = {key.replace("_", "-"): values for key, values in vars(known).items()}
+    unknown += [values[0] for values in given.values() if re.match("-.", values[0]) and values[0] in argv]
     if unknown:
         parser.error(f"Found argument '{unknown[0]}' which wasn't expected, or isn't valid in this context")
-    return {key.replace("_", "-"): str(value) for key, value in vars(known).items()}
+    for key, values in given.items():
+        if len(values) > 1:
+            parser.error(f"The argument '--{key}' was provided more than once, but cannot be used multiple times")
+    return {key: values[0] for key, values in given.items()}

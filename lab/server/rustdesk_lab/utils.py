@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import socket
 import sys
 import time
@@ -38,8 +39,6 @@ PORTS = (
     (21118, "hbbs websocket"),
     (21119, "hbbr websocket"),
 )
-_ABORTED = 134
-"""What a shell reports of a process that aborted, as upstream's does."""
 
 
 class InvalidPairError(Exception):
@@ -132,7 +131,8 @@ def _doctor(arguments: Sequence[str]) -> int:
             _check_address(name, None)
     except OSError as error:
         sys.stderr.write(f"lookup failed: {error}\n")
-        return _ABORTED
+        sys.stdout.flush()
+        os.abort()  # as upstream does, which does not expect an address without a name
     return 0
 
 

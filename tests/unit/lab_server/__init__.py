@@ -1,0 +1,1 @@
+"""The lab server: what the conformance suite cannot see from outside."""
