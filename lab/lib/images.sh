@@ -103,8 +103,10 @@ PY
     return 1
 }
 
-# noble_image PULL: an addition to the lab, not a condition of it.
+# noble_image PULL: an addition to the lab, not a condition of it. Runs as a job.
 noble_image() {
+    # Its archive's key comes out of the Debian 13 image.
+    while [ -e "$state/trixie.running" ] && ! has_image "$(base_of trixie)"; do sleep 1; done
     machine_image noble "$1" && return 0
     say "Ubuntu 24.04 is left out: its image could not be built (lab/bootstrap tries again tomorrow, or when $left_out is gone)"
     cp "$state/noble.log" "$left_out"
