@@ -228,7 +228,6 @@ def _own_copy(archive: Path, staging: Path, sha256: str) -> Path:
     if archive.parent.resolve() == staging.resolve():
         return archive
     copy = staging / "copy.zip"
-    copy.unlink(missing_ok=True)
     shutil.copyfile(archive, copy)
     if sha256_of(copy) != sha256.lower():
         raise ReleaseError(f"{archive} was changed while it was read; put it where only root can write")
@@ -285,8 +284,6 @@ def superseded(install_dir: Path, version: str, keep: int) -> list[Path]:
 def remove(release: Path) -> None:
     """Remove a release; the manifest goes last, so that an interrupted removal is taken up by the next one."""
     for entry in release.iterdir():
-        if entry.is_dir() and not entry.is_symlink():
-            shutil.rmtree(entry)
-        elif entry.name != MANIFEST:
+        if entry.name != MANIFEST and not entry.is_dir():
             entry.unlink()
     shutil.rmtree(release)

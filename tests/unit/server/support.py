@@ -1,0 +1,174 @@
+"""What the tests of the server have in common: archives, keys, modules run in place, and processes that die."""
+
+from __future__ import annotations
+
+import contextlib
+import grp
+import hashlib
+import io
+import json
+import os
+import pwd
+import stat
+import traceback
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ansible.module_utils.ed25519 import KeyPair, public_key
+from ansible.module_utils.testing import patch_module_args
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+ROOT = Path(__file__).resolve().parents[3]
+ROLE = ROOT / "roles" / "rustdesk_server"
+
+USER = pwd.getpwuid(os.geteuid()).pw_name
+GROUP = grp.getgrgid(os.getegid()).gr_name
+
+NOBODY = 65534
+KILLED = 9
+
+
+def pair(number: int) -> KeyPair:
+    """Return one of as many key pairs as there are numbers."""
+    seed = hashlib.sha256(f"a key of the tests {number}".encode()).digest()
+    return KeyPair(seed=seed, public=public_key(seed))
+
+
+# --- Archives ---------------------------------------------------------------------------------------------------------
+
+PROGRAMS = {name: f"#!/bin/sh\necho {name}\n".encode() * 2000 for name in ("hbbr", "hbbs", "rustdesk-utils")}
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A release archive on disk."""
+
+    path: Path
+    sha256: str
+
+
+def sealed(path: Path) -> Archive:
+    return Archive(path, hashlib.sha256(path.read_bytes()).hexdigest())
+
+
+def release_archive(
+    path: Path, directory: str = "amd64", mark: str = "", members: dict[str, bytes] | None = None
+) -> Archive:
+    """Write an archive like upstream's; `mark` makes its programs differ, `members` replaces or adds some."""
+    contents = {f"{directory}/{name}": content + mark.encode() for name, content in PROGRAMS.items()} | (members or {})
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(zipfile.ZipInfo(f"{directory}/"), b"")
+        for name, content in contents.items():
+            info = zipfile.ZipInfo(name)
+            info.compress_type = zipfile.ZIP_DEFLATED
+            info.external_attr = (stat.S_IFREG | 0o4777) << 16
+            archive.writestr(info, content)
+    return sealed(path)
+
+
+# --- Modules ----------------------------------------------------------------------------------------------------------
+
+
+def run_module(main: Callable[[], None], arguments: dict[str, Any], *, check: bool = False) -> dict[str, Any]:
+    """Run a module in this process and return what it tells Ansible."""
+    printed = io.StringIO()
+    internal = {"_ansible_check_mode": check, "_ansible_diff": True}
+    with patch_module_args(arguments | internal), contextlib.redirect_stdout(printed), contextlib.suppress(SystemExit):
+        main()
+    result: dict[str, Any] = json.loads(printed.getvalue())
+    return result
+
+
+def tree(directory: Path) -> dict[str, tuple[Any, ...]]:
+    """Return everything of a directory that a change would show in."""
+    found = {}
+    for path in sorted([directory, *directory.rglob("*")]):
+        facts = path.lstat()
+        content = (
+            path.read_bytes() if stat.S_ISREG(facts.st_mode) else str(path.readlink()) if path.is_symlink() else ""
+        )
+        found[str(path.relative_to(directory))] = (
+            facts.st_mode,
+            facts.st_uid,
+            facts.st_gid,
+            facts.st_mtime_ns,
+            content,
+        )
+    return found
+
+
+# --- Processes that die, or may not do everything ---------------------------------------------------------------------
+
+
+def in_child(action: Callable[[], object]) -> int:
+    """Run an action in a process of its own, and return the exit status: 0 when it ended well."""
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            action()
+            status = 0
+        finally:
+            if status:
+                traceback.print_exc()
+            os._exit(status)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def killed_at(step: int, functions: list[tuple[Any, str]], action: Callable[[], object]) -> bool:
+    """Run an action in a process that is killed where it calls one of the functions for the n-th time.
+
+    Returns whether it came that far; otherwise the action ended well.
+    """
+
+    def run() -> None:
+        calls = iter(range(step))
+
+        def dying(function: Callable[..., Any]) -> Callable[..., Any]:
+            def wrapper(*arguments: Any, **options: Any) -> Any:
+                if next(calls, None) is None:
+                    os._exit(KILLED)
+                return function(*arguments, **options)
+
+            return wrapper
+
+        for owner, name in functions:
+            setattr(owner, name, dying(getattr(owner, name)))
+        action()
+
+    status = in_child(run)
+    assert status in (0, KILLED)
+    return status == KILLED
+
+
+def killings(functions: list[tuple[Any, str]], action: Callable[[], object]) -> Iterator[int]:
+    """Kill an action at its first step, at its second one, and so on until it ends well."""
+    for step in range(1000):
+        killed = killed_at(step, functions, action)
+        yield step
+        if not killed:
+            return
+    raise AssertionError("it never ends")
+
+
+def as_nobody(action: Callable[[], str]) -> str:
+    """Return what an action returns in a process without any right to files of others."""
+    reader, writer = os.pipe()
+
+    def run() -> None:
+        if os.geteuid() == 0:
+            os.setgroups([])
+            os.setgid(NOBODY)
+            os.setuid(NOBODY)
+        os.write(writer, action().encode())
+
+    status = in_child(run)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as stream:
+        told = stream.read().decode()
+    assert status == 0, told
+    return told
