@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +10,8 @@ import testinfra
 from plays import INVENTORY, ROOT
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from testinfra.host import Host
 
 PROBE_SECONDS = 60

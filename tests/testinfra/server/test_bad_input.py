@@ -100,7 +100,9 @@ CASES = {
     "misspelt variable": Case(
         ("rustdesk_server_relay_prot", "rustdesk_server_relay_port"), {"rustdesk_server_relay_prot": 21117}
     ),
-    "port clash": Case(("rustdesk_server_port", "rustdesk_server_relay_port", "21118"), {"rustdesk_server_relay_port": 21118}),
+    "port clash": Case(
+        ("rustdesk_server_port", "rustdesk_server_relay_port", "21118"), {"rustdesk_server_relay_port": 21118}
+    ),
     "key of wrong length": Case(("rustdesk_server_public_key", "32 bytes"), {"rustdesk_server_public_key": "c2hvcnQ="}),
     "key with a line break": Case(
         ("rustdesk_server_public_key",),
@@ -109,7 +111,9 @@ CASES = {
     "relay that does not resolve": Case(
         ("rustdesk_server_relays", "nowhere.lab.test"), {"rustdesk_server_relays": ["nowhere.lab.test"]}
     ),
-    "unknown architecture": Case(("rustdesk_server_architecture", "riscv64"), {"rustdesk_server_architecture": "riscv64"}),
+    "unknown architecture": Case(
+        ("rustdesk_server_architecture", "riscv64"), {"rustdesk_server_architecture": "riscv64"}
+    ),
     "another architecture": Case(("rustdesk_server_architecture", "x86_64"), {"rustdesk_server_architecture": "arm64"}),
     "vulnerable version": Case(("rustdesk_server_version", "1.1.16 or newer"), {"rustdesk_server_version": "1.1.14"}),
     "unpinned version": Case(
@@ -136,10 +140,18 @@ CASES = {
         {"rustdesk_server_install_dir": "/opt/small/server"},
         disk_full,
     ),
-    "port taken": Case(("rustdesk_server_relay_port", "22117/tcp", "squatter"), {"rustdesk_server_relay_port": 22117}, port_taken),
+    "port taken": Case(
+        ("rustdesk_server_relay_port", "22117/tcp", "squatter"), {"rustdesk_server_relay_port": 22117}, port_taken
+    ),
     "forgotten settings file": Case(("rustdesk_server_state_dir", ".env"), {}, env_file),
     "everything at once": Case(
-        ("4 faults", "rustdesk_server_host", "rustdesk_server_version", "rustdesk_server_public_key", "nowhere.lab.test"),
+        (
+            "4 faults",
+            "rustdesk_server_host",
+            "rustdesk_server_version",
+            "rustdesk_server_public_key",
+            "nowhere.lab.test",
+        ),
         {
             "rustdesk_server_host": "no..host",
             "rustdesk_server_version": "1.1.1",

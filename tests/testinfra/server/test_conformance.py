@@ -1,11 +1,10 @@
-"""The deployed and hardened daemons do what hbbs and hbbr do: the conformance suite, run on lab machines against them."""
+"""The deployed and hardened daemons do what hbbs and hbbr do: the conformance suite, run against them."""
 
 from __future__ import annotations
 
 import re
 import subprocess
 import sys
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,6 +14,8 @@ import pytest
 from plays import ROOT, lab_name
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from testinfra.host import Host
 
 SUITE_SECONDS = 300

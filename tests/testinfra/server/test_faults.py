@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,8 @@ import pytest
 from plays import deploy, play
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from testinfra.host import Host
 
 SERVER = "server-deb13"
@@ -23,7 +24,12 @@ CURRENT = "/opt/rustdesk-server/current"
 def drop_in(host: Host, daemon: str, line: str) -> Iterator[None]:
     """Change a unit the way a colleague in a hurry does: by a drop-in of his own."""
     path = f"/etc/systemd/system/rustdesk-{daemon}.service.d/99-colleague.conf"
-    host.check_output("printf '[Service]\\n%%b\\n' %s >%s && systemctl daemon-reload && systemctl restart rustdesk-%s", line, path, daemon)
+    host.check_output(
+        "printf '[Service]\\n%%b\\n' %s >%s && systemctl daemon-reload && systemctl restart rustdesk-%s",
+        line,
+        path,
+        daemon,
+    )
     try:
         yield
     finally:
@@ -33,7 +39,8 @@ def drop_in(host: Host, daemon: str, line: str) -> Iterator[None]:
 @contextmanager
 def blocked(host: Host, rule: str) -> Iterator[None]:
     """Drop packets to the server as a firewall would."""
-    host.check_output("nft 'add table inet fault; add chain inet fault in { type filter hook input priority 0; }; add rule inet fault in %s drop'" % rule)
+    chain = "add table inet fault; add chain inet fault in { type filter hook input priority 0; }"
+    host.check_output("nft %s", f"{chain}; add rule inet fault in {rule} drop")
     try:
         yield
     finally:
@@ -55,7 +62,9 @@ def unit_line(daemon: str, arguments: str) -> str:
 @pytest.mark.parametrize(
     ("daemon", "line", "expected"),
     [
-        pytest.param("hbbs", unit_line("hbbs", "--port=21116 --key="), {"key_enforced"}, id="rendezvous server without a key"),
+        pytest.param(
+            "hbbs", unit_line("hbbs", "--port=21116 --key="), {"key_enforced"}, id="rendezvous server without a key"
+        ),
         pytest.param("hbbr", unit_line("hbbr", "--port=21117"), {"relay_enforced"}, id="relay without a key"),
         pytest.param(
             "hbbr",
@@ -137,9 +146,10 @@ def test_drift_is_healed(on: Callable[[str], Host]) -> None:
     """What a colleague changes in the role's own files, the next run puts right, and restarts what ran with it."""
     host = on(SERVER)
     host.check_output(
-        "chown root {0}/id_ed25519; rm {0}/id_ed25519.pub; echo '# tampered' >>{1}/hbbr; chmod 0777 {1}/hbbs; "
+        f"chown root {STATE}/id_ed25519; rm {STATE}/id_ed25519.pub; "
+        f"echo '# tampered' >>{CURRENT}/hbbr; chmod 0777 {CURRENT}/hbbs; "
         "sed -i /ProtectSystem/d /etc/systemd/system/rustdesk-hbbs.service.d/10-hardening.conf; "
-        "systemctl disable --quiet rustdesk-hbbr; systemctl stop rustdesk-hbbr".format(STATE, CURRENT)
+        "systemctl disable --quiet rustdesk-hbbr; systemctl stop rustdesk-hbbr"
     )
     done = deploy(SERVER)
     assert done.changed > 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,8 @@ import pytest
 from plays import deploy, play
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from testinfra.host import Host
 
 SERVER = "server-deb13"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import subprocess
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,8 @@ import yaml
 from plays import command, deploy, environment, play
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from testinfra.host import Host
 
 SERVER = "server-deb13"
@@ -47,7 +48,15 @@ def test_imported_from_the_vault_without_a_trace(on: Callable[[str], Host], tmp_
     assert private not in plain.read_text()
 
     done = subprocess.run(
-        command("server.yml", SERVER, {"rustdesk_server_key_rotate": True}, f"--extra-vars=@{plain}", password, "-vvv", "--diff"),
+        command(
+            "server.yml",
+            SERVER,
+            {"rustdesk_server_key_rotate": True},
+            f"--extra-vars=@{plain}",
+            password,
+            "-vvv",
+            "--diff",
+        ),
         env=environment(ANSIBLE_DISPLAY_ARGS_TO_STDOUT="1"),
         capture_output=True,
         text=True,
@@ -62,7 +71,10 @@ def test_imported_from_the_vault_without_a_trace(on: Callable[[str], Host], tmp_
     assert host.check_output("cat %s/id_ed25519.pub", STATE) == public
     assert public in output
     assert private not in host.check_output("journalctl --no-pager")
-    assert host.run("grep --recursive --files-with-matches --fixed-strings %s /root /tmp /var/log /etc", private).stdout == ""
+    assert (
+        host.run("grep --recursive --files-with-matches --fixed-strings %s /root /tmp /var/log /etc", private).stdout
+        == ""
+    )
 
 
 @pytest.mark.usefixtures("restored")
@@ -80,11 +92,15 @@ def test_another_key_is_refused_with_both_fingerprints(on: Callable[[str], Host]
     assert private not in done.output
     assert host.check_output("cat %s/id_ed25519", STATE) == before
 
-    rotated = deploy(SERVER, rustdesk_server_private_key_file=str(tmp_path / "id_ed25519"), rustdesk_server_key_rotate=True)
+    rotated = deploy(
+        SERVER, rustdesk_server_private_key_file=str(tmp_path / "id_ed25519"), rustdesk_server_key_rotate=True
+    )
     assert rotated.changed > 0
     assert host.check_output("cat %s/id_ed25519", STATE) == private
     assert host.check_output("cat %s/id_ed25519.previous", STATE) == before
-    again = deploy(SERVER, rustdesk_server_private_key_file=str(tmp_path / "id_ed25519"), rustdesk_server_key_rotate=True)
+    again = deploy(
+        SERVER, rustdesk_server_private_key_file=str(tmp_path / "id_ed25519"), rustdesk_server_key_rotate=True
+    )
     assert again.changed == 0
 
 

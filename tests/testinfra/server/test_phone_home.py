@@ -1,14 +1,15 @@
-"""hbbs posts a fingerprint of its host to the vendor every day; the role blocks that, and restarts do not lift the block."""
+"""hbbs posts a fingerprint of its host to the vendor every day; the role blocks that for good."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from plays import deploy
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from testinfra.host import Host
 
 SERVER = "server-deb13"
@@ -33,7 +34,9 @@ def test_no_call_reaches_the_vendor_unless_allowed(on: Callable[[str], Host], ou
         deploy(SERVER, rustdesk_server_phone_home=True)
         deadline = time.monotonic() + CALL_SECONDS
         while address not in callers(outside):
-            assert time.monotonic() < deadline, "hbbs did not call even when allowed, so its silence would prove nothing"
+            assert time.monotonic() < deadline, (
+                "hbbs did not call even when allowed, so its silence would prove nothing"
+            )
             time.sleep(0.2)
     finally:
         deploy(SERVER)

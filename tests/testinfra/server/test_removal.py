@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from plays import deploy, play
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from testinfra.host import Host
 
 SERVER = "server-deb13"
 STATE = "/var/lib/rustdesk-server"
-SNAPSHOT = "find /etc /opt /usr/local /var/lib -xdev -path /var/lib/rustdesk-server -prune -o -printf '%p %m %u %g %l\\n' | sort"
-VOLATILE = ("/etc/passwd", "/etc/group", "/etc/shadow", "/etc/gshadow", "/etc/subuid", "/etc/subgid", "/etc/.pwd.lock", "/var/lib/systemd")
+SNAPSHOT = (
+    "find /etc /opt /usr/local /var/lib -xdev -path /var/lib/rustdesk-server -prune "
+    "-o -printf '%p %m %u %g %l\\n' | sort"
+)
+VOLATILE = (
+    "/etc/passwd",
+    "/etc/group",
+    "/etc/shadow",
+    "/etc/gshadow",
+    "/etc/subuid",
+    "/etc/subgid",
+    "/etc/.pwd.lock",
+    "/var/lib/systemd",
+)
 
 
 def snapshot(host: Host) -> set[str]:
@@ -29,7 +42,9 @@ def test_removal_keeps_the_key_and_takes_the_rest(on: Callable[[str], Host]) -> 
         assert host.run("systemctl cat rustdesk-hbbs.service rustdesk-hbbr.service").rc != 0
         assert host.run("pgrep -x 'hbbs|hbbr'").rc != 0
         assert not host.user("rustdesk-server").exists
-        assert host.file(f"{STATE}/id_ed25519").user == "root", "a kept key belongs to whoever gets the freed user number"
+        assert host.file(f"{STATE}/id_ed25519").user == "root", (
+            "a kept key belongs to whoever gets the freed user number"
+        )
         assert host.file(f"{STATE}/db_v2.sqlite3").exists
         assert deploy(SERVER, rustdesk_server_state="absent").changed == 0
         removed = snapshot(host)

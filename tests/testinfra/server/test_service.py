@@ -47,7 +47,7 @@ def test_exposure_is_low(host: Host) -> None:
 
 
 def test_confinement_is_in_force(host: Host) -> None:
-    """What systemd promises is worth nothing where the kernel or the container ignores it: look at the process itself."""
+    """What a unit asks for is worth nothing where the kernel ignores it: look at the process itself."""
     for unit in daemons(host):
         number = pid(host, unit)
         status = dict(

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from plays import play
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SERVERS = ("server-deb12", "server-deb13")
 RELAY = "relay-deb13"

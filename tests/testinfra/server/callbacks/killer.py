@@ -25,7 +25,7 @@ class CallbackModule(CallbackBase):
     CALLBACK_NAME = "killer"
     CALLBACK_NEEDS_ENABLED = True
 
-    def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:  # noqa: ARG002, FBT001
+    def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:  # noqa: ARG002
         """Kill this process when its time has come."""
         if task.get_name().endswith(os.environ["KILL_BEFORE_TASK"]):
             os.kill(os.getpid(), signal.SIGKILL)
