@@ -71,9 +71,6 @@ def _sockets(proc: Path) -> Iterator[tuple[str, str, int, str]]:
     for protocol, state in _LISTENING.items():
         for table in (protocol, protocol + "6"):
             for line in _lines(proc / "net" / table)[1:]:
-                # A relay has thousands of connections, and only the few listening sockets are worth splitting.
-                if f" {state} " not in line:
-                    continue
                 fields = line.split()
                 if fields[3] == state:
                     address, port = fields[1].split(":")
