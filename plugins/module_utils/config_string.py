@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 PARTS = ("host", "relay", "api", "key")
 """The parts of a configuration, in the order in which they are written."""
 
-_TO_URL_SAFE = str.maketrans("+/", "-_")
+_TO_STANDARD = str.maketrans("-_", "+/")
 _PRINTABLE_ASCII = re.compile(r"[!-~]*")
 _EXECUTABLE = re.compile(r"(\.exe)+$", re.IGNORECASE)
 _ASSIGNMENTS = re.compile(r"host=.*", re.IGNORECASE | re.DOTALL)
@@ -112,10 +112,10 @@ def _from_assignments(text: str) -> dict[str, str]:
 def _from_name(text: str) -> dict[str, str] | None:
     """Return the first configuration in a bare string or in an executable's name."""
     for candidate in _candidates(text):
-        padded = candidate.strip().lstrip("=")[::-1].translate(_TO_URL_SAFE)
+        padded = candidate.strip().lstrip("=")[::-1].translate(_TO_STANDARD)
         padded += "=" * (-len(padded) % 4)
         try:
-            raw = base64.b64decode(padded.encode("ascii"), altchars=b"-_", validate=True)
+            raw = base64.b64decode(padded.encode("ascii"), validate=True)
             parts = _from_json(raw.decode("utf-8"))
         except (binascii.Error, UnicodeError):
             continue

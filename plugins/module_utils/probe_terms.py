@@ -109,12 +109,13 @@ REMEDIES: dict[Cause, str] = {
     Cause.FOREIGN: "Check which program {port}/{protocol} of {host} leads to: it is not {daemon}.",
     Cause.UNEXPECTED: ("Check the version of {daemon} on {host} and its log: the free server does not answer so."),
     Cause.KEY_DIFFERS: (
-        "Give clients the content of id_ed25519.pub that belongs to hbbs's id_ed25519 "
-        "(hbbs logs it as 'Key: …' when it starts), and restart hbbs if its key was replaced."
+        "Give clients the content of id_ed25519.pub that belongs to hbbs's id_ed25519 (hbbs logs it as 'Key: …' when "
+        "it starts), and restart hbbs if its key was replaced. "
+        "If it refuses only now and then, two servers share the port."
     ),
     Cause.KEY_NOT_CHECKED: (
-        "Make id_ed25519 readable for hbbs's user, start hbbs with -k _ and restart it: its log then has a line 'Key: …'. "
-        "Until then it serves everybody, and sessions may not be end-to-end encrypted."
+        "Make id_ed25519 readable for hbbs's user, start hbbs with -k _ and restart it: its log then has a line "
+        "'Key: …'. Until then it serves everybody, and sessions may not be end-to-end encrypted."
     ),
     Cause.RELAY_KEY_REFUSED: (
         "Start hbbr with the public key of hbbs as -k (or -k _ where both share the key file) "

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import rustdesk_probe
 import yaml
+from ansible.module_utils import probe_network
 from ansible.module_utils import rendezvous as wire
 from ansible.module_utils.probe import RELAY_BYTES, _Side, probe
 from ansible.module_utils.probe_network import Address, Connection, Deadline, Door
@@ -319,6 +320,20 @@ def test_what_is_allowed_passes(site: Callable[[], Site]) -> None:
     assert red(prove(site(), timeout=3)) == {}
 
 
+@pytest.mark.parametrize(
+    "tcp",
+    [
+        pytest.param(fakes.saying(fakes.TLS_ALERT, stay=True), id="TLS"),
+        pytest.param(fakes.saying(b"\x00" * 500, stay=True), id="heartbeats"),
+        pytest.param(fakes.saying(b"SSH-2.0-x\r\n", stay=True), id="garbage"),
+    ],
+)
+def test_what_cannot_become_an_answer_is_not_waited_for(tcp: fakes.Handler) -> None:
+    latency = proof(prove(Site(tcp=tcp), timeout=3), "rendezvous_tcp").latency_ms
+    assert latency is not None
+    assert latency < 1000
+
+
 def test_an_open_relay_is_found_when_requests_cross() -> None:
     assert red(prove(Site(relay=fakes.hbbr("", drive_out=4)), timeout=3)) == {"relay_enforced": Cause.RELAY_OPEN}
 
@@ -399,6 +414,7 @@ def test_nothing_is_registered() -> None:
     ids = [message.id for message in seen if isinstance(message, wire.PunchHoleRequest | wire.RegisterPeer)]
     assert len(ids) == len(set(ids)) == 4
     for unused in ids:
+        assert unused.startswith("(:probe-")  # what the documentation tells to look for in logs
         assert not re.match(r"[a-zA-Z][\w-]{5,15}$|\d+$", unused)  # what upstream's clients can be called
 
 
@@ -498,8 +514,15 @@ def test_the_first_address_that_answers_is_used(monkeypatch: pytest.MonkeyPatch)
     assert report.message.startswith(f"RustDesk at rustdesk.test ({site.address}) passed")
 
 
-def test_the_first_of_equals_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_resolvers_order_decides_between_almost_equals(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = probe_network.connect
     first = Site()
+
+    async def connect(door: Door, deadline: Deadline, local_port: int = 0) -> Connection:
+        await asyncio.sleep(0.02 if door.address.text == first.address else 0)
+        return await real(door, deadline, local_port)
+
+    monkeypatch.setattr(probe_network, "connect", connect)
     with first.running():
         second = Site(port=first.port)
         with second.running():
