@@ -11,6 +11,7 @@ beside their place and moved there.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import tempfile
@@ -70,12 +71,14 @@ def read(path: Path) -> str | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        reason = "is a link" if path.is_symlink() else f"cannot be read ({error.strerror})"
+        reason = "is a link" if error.errno == errno.ELOOP else f"cannot be read ({error.strerror})"
         raise KeyFileError(f"{path} {reason}") from error
-    with os.fdopen(handle, "rb") as stream:
+    try:
         if not stat.S_ISREG(os.fstat(handle).st_mode):
             raise KeyFileError(f"{path} is not a regular file")
-        content = stream.read(_LARGEST + 1)
+        content = os.read(handle, _LARGEST + 1)
+    finally:
+        os.close(handle)
     if len(content) > _LARGEST:
         raise KeyFileError(f"{path} is too large for a key")
     try:

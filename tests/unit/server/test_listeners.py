@@ -214,7 +214,7 @@ def test_ten_thousand_connections_take_no_time(proc: Proc) -> None:
         began = time.process_time()
         assert len(listeners([("tcp", 21117)], root)) == 1
         spent.append(time.process_time() - began)
-    assert min(spent) < 0.1
+    assert min(spent) < 0.25
 
 
 # --- This machine -----------------------------------------------------------------------------------------------------
