@@ -55,13 +55,27 @@ def _resolve(name: str) -> str:
     return str(socket.getaddrinfo(name, None, socket.AF_INET, socket.SOCK_STREAM)[0][4][0])
 
 
-@pytest.fixture(scope="session")
-def lab(pytestconfig: pytest.Config) -> Iterator[Lab]:
-    option = pytestconfig.getoption
+def _reach(config: pytest.Config) -> Lab:
+    """Find the server under test; raise OSError when it cannot be reached."""
+    option = config.getoption
     server, port = _resolve(option("--server")), option("--port")
     relay_host, _, relay_port = (option("--relay") or "").partition(":")
     relay = (_resolve(relay_host) if relay_host else server, int(relay_port or port + 1))
     lab = Lab(server, port, relay, option("--key"), Sources(server), always_relay=option("--always-relay"))
+    for target in (lab.relay,) if option("--relay-only") else (lab.rendezvous, lab.nat_test, lab.relay):
+        try:
+            lab.connect(target).socket.close()
+        except OSError as error:
+            raise OSError(f"nothing answers at {target[0]}, TCP port {target[1]}: {error}") from error
+    return lab
+
+
+@pytest.fixture(scope="session")
+def lab(pytestconfig: pytest.Config) -> Iterator[Lab]:
+    try:
+        lab = _reach(pytestconfig)
+    except OSError as error:
+        pytest.exit(f"The server under test cannot be used: {error}", returncode=pytest.ExitCode.USAGE_ERROR)
     yield lab
     lab.close()
 

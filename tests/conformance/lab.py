@@ -35,7 +35,7 @@ REGISTRATIONS_PER_ADDRESS = 20
 def _ip(*arguments: str) -> str:
     result = subprocess.run(("ip", *arguments), capture_output=True, text=True, check=False)
     if result.returncode:
-        raise RuntimeError(f"ip {' '.join(arguments)} failed: {result.stderr.strip()} (the suite has to run as root)")
+        raise OSError(f"ip {' '.join(arguments)} failed: {result.stderr.strip()} (the suite has to run as root)")
     return result.stdout
 
 
@@ -130,8 +130,11 @@ class Connection:
         return taken
 
     def receive(self, timeout: float = TIMEOUT_S) -> Message | None:
-        """Return the next message; None when the server closes instead."""
-        first = self.read_exactly(1, timeout)
+        """Return the next message; None when the server closes instead; fail when nothing happens."""
+        try:
+            first = self.read_exactly(1, timeout)
+        except TimeoutError:
+            raise AssertionError(f"no answer within {timeout} s") from None
         if not first:
             return None
         rest = self.read_exactly(first[0] & 3, timeout)

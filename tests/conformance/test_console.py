@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 ASK = """
 import socket, sys
-connection = socket.create_connection((sys.argv[1], int(sys.argv[2])), 3)
-connection.sendall(sys.argv[3].encode())
+connection = socket.create_connection(("127.0.0.1", int(sys.argv[1])), 3)
+connection.sendall(sys.argv[2].encode())
 answer = b""
 while data := connection.recv(4096):
     answer += data
@@ -32,8 +32,8 @@ def ask(pytestconfig: pytest.Config) -> Callable[..., str]:
     prefix = shlex.split(pytestconfig.getoption("--console-exec"))
     python = "/usr/bin/python3" if prefix else sys.executable
 
-    def run(port: int, line: str, address: str = "127.0.0.1") -> str:
-        command = [*prefix, python, "-c", ASK, address, str(port), line]
+    def run(port: int, line: str) -> str:
+        command = [*prefix, python, "-c", ASK, str(port), line]
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout
 
     return run
@@ -61,7 +61,6 @@ def test_hbbs_lists_its_commands(lab: Lab, ask: Callable[..., str]) -> None:
     answer = ask(lab.nat_test[1], "h\n")
     for command in ("relay-servers(rs)", "ip-blocker(ib)", "ip-changes(ic)", "punch-requests(pr)", "always-use-relay"):
         assert command in answer
-    assert ask(lab.nat_test[1], "h", "::1") == answer
 
 
 @pytest.mark.console

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from .errors import DaemonError
 
 if TYPE_CHECKING:
+    import asyncio
+
     from .codec import Address
 
 BACKLOG = 128
@@ -34,6 +36,12 @@ def show(address: Address) -> str:
     """Write an address as upstream logs it: ``1.2.3.4:5`` or ``[::ffff:1.2.3.4]:5``."""
     ip, port = address
     return f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"
+
+
+def peer_address(connection: asyncio.BaseTransport | asyncio.StreamWriter) -> Address:
+    """Return a client's address; the unspecified one when it has gone already."""
+    name = connection.get_extra_info("peername")
+    return (name[0], name[1]) if name else ("::", 0)
 
 
 def parse_address(text: str) -> Address:

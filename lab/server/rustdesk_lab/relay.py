@@ -13,7 +13,7 @@ from typing import cast
 from .codec import Address, FrameDecoder, RequestRelay, WireError, decode_message
 from .console import RelayConsole
 from .limits import TokenBucket
-from .net import is_loopback, plain_ip, show
+from .net import is_loopback, peer_address, plain_ip, show
 from .settings import MEBI, Bandwidth, show_number
 
 log = logging.getLogger(__name__)
@@ -125,7 +125,7 @@ class Party(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start waiting for the first frame, or for a console command when the client is this host."""
         self._transport = cast("asyncio.Transport", transport)
-        self.address = transport.get_extra_info("peername")[:2]
+        self.address = peer_address(transport)
         self._console = is_loopback(self.address)
         if not self._console and plain_ip(self.address[0]) in self._server.blocklist:
             log.info("%s blocked", plain_ip(self.address[0]))

@@ -42,7 +42,7 @@ from .codec import (
 )
 from .console import RendezvousConsole, serve_console
 from .limits import IpBlocker, IpChanges
-from .net import is_loopback, plain, plain_ip, show
+from .net import is_loopback, peer_address, plain, plain_ip, show
 from .peers import Peer, PeerMap, rust_bytes
 from .relays import RelayList, resolvable_servers
 
@@ -211,7 +211,7 @@ class RendezvousServer:
 
     async def serve_client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve a connection to the rendezvous port until it is done, silent for IDLE_S, or talks nonsense."""
-        client = Client(writer.get_extra_info("peername")[:2], writer)
+        client = Client(peer_address(writer), writer)
         log.debug("Tcp connection from %s, ws: false", show(client.address))
         decoder = FrameDecoder()
         try:
@@ -347,7 +347,7 @@ class RendezvousServer:
 
     async def serve_nat_test(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve a connection to the NAT test port: the console for this host, one request for everybody else."""
-        address: Address = writer.get_extra_info("peername")[:2]
+        address = peer_address(writer)
         if is_loopback(address):
             await serve_console(reader, writer, self._console.answer)
             return

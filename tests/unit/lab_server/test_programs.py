@@ -185,9 +185,7 @@ def test_a_daemon_that_cannot_start_says_why(
 
 
 def test_a_taken_port_ends_the_daemon(start: Any) -> None:
-    with socket.socket(socket.AF_INET6) as taken:
-        taken.bind(("::", 0))
-        taken.listen()
+    with socket.create_server(("", 0)) as taken:
         daemon = start("hbbr", "-p", str(taken.getsockname()[1]))
         assert daemon.process.wait(5) == 1
         assert daemon.log.read_text().endswith("Error: Address already in use (os error 98)\n")
