@@ -277,8 +277,11 @@ class Site:
             try:
                 for number, kind in [(port - 1, stream), (port, stream), (port + 1, stream), (port, datagram)]:
                     sockets.append(socket.socket(family, kind))
-                    sockets[-1].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                    if kind == stream:
+                        sockets[-1].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                     sockets[-1].bind((self.address, number))
+                    if kind == stream:
+                        sockets[-1].listen()  # only now nobody else can have the port
             except OSError:
                 for sock in sockets:
                     sock.close()
