@@ -131,7 +131,7 @@ def given_pair(text: str) -> KeyPair | None:
     Raises:
         RefusalError: it is no private key.
     """
-    if not text.strip():
+    if not text:
         return None
     try:
         return KeyPair.parse(text)
