@@ -314,14 +314,14 @@ class Commands:
 
 
 def end(process: subprocess.Popen[str]) -> None:
-    """End a process that still runs and what it started; Ansible is given a moment to end its own."""
-    for number, patience in ((signal.SIGINT, 5.0), (signal.SIGKILL, 5.0)):
-        if process.poll() is not None:
-            return
+    """End a process that still runs, and what it started; Ansible is given a moment to end its own."""
+    if process.poll() is not None:
+        return
+    for number in (signal.SIGINT, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, number)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=patience)
+            process.wait(timeout=5.0)
 
 
 # --- Measuring --------------------------------------------------------------------------------------------------------

@@ -254,6 +254,14 @@ PLAYBOOK = """
       ignore_errors: true
 """
 
+COMMAND = """
+- hosts: one
+  gather_facts: false
+  tasks:
+    - ansible.builtin.ping:
+    - ansible.builtin.raw: "true"
+"""
+
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -264,13 +272,14 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (place / "library" / "rustdesk_probe.py").write_text(PROBE)
     (place / "text.j2").write_text("same every time\n")
     (place / "play.yml").write_text(PLAYBOOK)
+    (place / "command.yml").write_text(COMMAND)
     hosts = "one ansible_connection=elsewhere\ntwo ansible_connection=elsewhere\nlocalhost ansible_connection=local\n"
     variables = f"[all:vars]\nansible_python_interpreter={sys.executable}\nplace={place}\n"
     (place / "hosts.ini").write_text(hosts + variables)
     return place
 
 
-def run(project: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+def run(project: Path, playbook: str = "play.yml", **environment: str) -> subprocess.CompletedProcess[str]:
     settings = {
         "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
         "ANSIBLE_CONNECTION_PLUGINS": str(project / "connection"),
@@ -282,7 +291,7 @@ def run(project: Path, **environment: str) -> subprocess.CompletedProcess[str]:
         name: value for name, value in os.environ.items() if name not in ("FORCE_COLOR", "ANSIBLE_FORCE_COLOR")
     }
     return subprocess.run(
-        [Path(sys.executable).with_name("ansible-playbook"), "-i", project / "hosts.ini", project / "play.yml"],
+        [Path(sys.executable).with_name("ansible-playbook"), "-i", project / "hosts.ini", project / playbook],
         env={**inherited, **settings, **environment},
         capture_output=True,
         text=True,
@@ -291,8 +300,8 @@ def run(project: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def play(project: Path, **environment: str) -> str:
-    done = run(project, **environment)
+def play(project: Path, playbook: str = "play.yml", **environment: str) -> str:
+    done = run(project, playbook, **environment)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "WARNING" not in done.stderr, done.stderr
     return done.stdout
@@ -336,6 +345,13 @@ def test_a_steady_template_is_still_two_executions_and_a_loop_all_of_its_items(p
     play(project, COUNT_EXECUTIONS_FILE=str(counted))
     one = json.loads(counted.read_text())["one"]
     assert (one["by_module"], one["files"]) == ({"ping": 4, "stat": 1, "file": 1, "rustdesk_probe": 1}, 0)
+
+
+def test_the_command_that_runs_a_module_is_not_counted_again(project: Path) -> None:
+    counted = project / "command.json"
+    play(project, "command.yml", COUNT_EXECUTIONS_FILE=str(counted))
+    one = json.loads(counted.read_text())["one"]
+    assert (one["remote"], one["commands"], one["by_module"]) == (1, 1, {"ping": 1})
 
 
 def test_without_a_file_nothing_is_counted(project: Path) -> None:

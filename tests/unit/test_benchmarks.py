@@ -1,0 +1,361 @@
+from __future__ import annotations
+
+import importlib.util
+import io
+import json
+import os
+import socket
+import sys
+import threading
+import time
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from module_utils.rendezvous import FrameDecoder, RequestRelay, decode_message
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
+KEY = "a public key"
+
+
+def load(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"benchmarks_{name}", BENCHMARKS / f"{name}.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[module.__name__] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+bench, relay_speed, probe_latency = load("run"), load("relay_speed"), load("probe_latency")
+
+
+def commands(limit: float = 60.0) -> Any:
+    return bench.Commands(bench.Console(io.StringIO()), limit)
+
+
+# --- Numbers ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("values", "spread"),
+    [
+        ([7.0], (7.0, 7.0, 7.0, 7.0)),
+        ([float(n) for n in range(20, 0, -1)], (10.5, 1.0, 20.0, 19.0)),
+        ([float(n) for n in range(1, 22)], (11.0, 1.0, 21.0, 20.0)),
+    ],
+)
+def test_a_spread_is_median_ends_and_what_95_percent_do_not_exceed(
+    values: list[float], spread: tuple[float, ...]
+) -> None:
+    assert bench.Spread.of(values) == bench.Spread(*spread)
+
+
+def sample(speed: float, cpu: float = 1.0, round_trip: float = 2e-5) -> Any:
+    return bench.Sample(forward=speed, backward=speed, round_trip=round_trip, cpu=cpu)
+
+
+def results() -> Any:
+    return bench.Results(
+        environment={
+            "server": {"sentence": "Using the lab server."},
+            "processors": 2,
+            "load_before": 0.5,
+            "load_after": 1.25,
+            "ansible_core": "2.19.14",
+            "python": "3.11.7",
+            "engine": "20.10",
+        },
+        converges=[
+            bench.Converge("server-deb13", "first", 12.0, 26, 24, {"stat": 26}, 6.0),
+            bench.Converge("server-deb13", "second", 4.5, 9, 3, {"stat": 9}, 3.0),
+        ],
+        probe={"dns": [1.0, 3.0, 2.0], "total": [100.0, 102.0, 150.0]},
+        relay=bench.Relay([sample(50e6), sample(400e6, 3.0)], [sample(100e6), sample(400e6, 2.0)]),
+    )
+
+
+def test_both_ways_together_are_no_faster_than_the_slower_allows() -> None:
+    assert bench.Sample(forward=100.0, backward=300.0, round_trip=1.0, cpu=1.0).speed == pytest.approx(150.0)
+
+
+def test_relays_are_compared_round_by_round() -> None:
+    relay = results().relay
+    assert relay.ratio("speed") == bench.Spread(0.75, 0.5, 1.0, 1.0)
+    assert relay.ratio("cpu").median == pytest.approx(1.25)
+
+
+def test_the_table_says_what_was_measured_next_to_what() -> None:
+    assert bench.report(results()) == [
+        "Using the lab server.",
+        "2 processors, load 0.5 before and 1.2 after, ansible-core 2.19.14, Python 3.11.7, engine 20.10.",
+        "",
+        "Converge              seconds  executions  as pings  ratio",
+        "server-deb13, first      12.0          26     6.0 s   2.00",
+        "server-deb13, second      4.5           9     3.0 s   1.50",
+        "",
+        "Probe, 3 times    median       p95",
+        "dns               2.0 ms    3.0 ms",
+        "total           102.0 ms  150.0 ms",
+        "",
+        "Relay, 2 times              throughput           round trip            processor time",
+        "hardened unit     225 (50 to 400) MB/s     20 (20 to 20) µs  2.00 (1.00 to 3.00) s/GB",
+        "bare             250 (100 to 400) MB/s     20 (20 to 20) µs  1.50 (1.00 to 2.00) s/GB",
+        "hardened : bare    0.75 (0.50 to 1.00)  1.00 (1.00 to 1.00)       1.25 (1.00 to 1.50)",
+        "One session at a time. hbbr's limits were set to 1000000 Mbit/s: in the unit by role variables,",
+        "for the bare one by its environment.",
+    ]
+
+
+def test_the_file_holds_the_values_and_the_ratios() -> None:
+    found = json.loads(json.dumps(results().as_json()))
+    assert [converge["ratio"] for converge in found["converges"]] == [2.0, 1.5]
+    assert found["probe_ms"]["dns"] == {
+        "values": [1.0, 3.0, 2.0],
+        "spread": {"median": 2.0, "low": 1, "high": 3, "p95": 3},
+    }
+    assert found["relay"]["speed_ratio"]["median"] == 0.75
+    assert len(found["relay"]["bare"]) == 2
+
+
+# --- Running things ---------------------------------------------------------------------------------------------------
+
+
+def alive(pid: int) -> bool:
+    """Whether a process still runs; one that ended and that nobody waited for does not."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return False
+
+
+def test_a_command_that_takes_too_long_is_ended_with_what_it_started(tmp_path: Path) -> None:
+    note = tmp_path / "pid"
+    start = time.monotonic()
+    with pytest.raises(bench.BenchError, match="sleep a while: not done in the time that was left"):
+        commands(0.5).run("sleep a while", ["sh", "-c", f"sleep 60 & echo $! >{note}; wait"])
+    assert time.monotonic() - start < 20
+    pid, patience = int(note.read_text()), time.monotonic() + 5
+    while alive(pid) and time.monotonic() < patience:
+        time.sleep(0.05)
+    assert not alive(pid)
+
+
+def test_time_that_is_up_is_up_for_the_next_command_too() -> None:
+    spent = commands(0.0)
+    with pytest.raises(bench.BenchError, match="not done"):
+        spent.run("sleep", ["sleep", "5"])
+    assert spent.run("remove", ["echo", "gone"], limit=5.0) == "gone\n"
+
+
+def test_a_failed_command_is_told_with_its_last_lines() -> None:
+    with pytest.raises(bench.BenchError) as caught:
+        commands().run("try", ["sh", "-c", "seq 40; echo broken >&2; exit 3"])
+    lines = str(caught.value).splitlines()
+    assert lines[0] == "try: sh ended with status 3:"
+    assert (lines[1], lines[-1]) == ("27", "broken")
+
+
+class Recorder:
+    """Stands in for Commands; ``fault`` is raised by the playbook of that name."""
+
+    def __init__(self, faults: Mapping[str, BaseException] | None = None) -> None:
+        self.console = bench.Console(io.StringIO())
+        self.faults = dict(faults or {})
+        self.done: list[str] = []
+        self.limits: list[float | None] = []
+
+    def playbook(self, name: str, playbook: Path, *_: str, limit: float | None = None, **__: Any) -> float:
+        self.done.append(playbook.stem)
+        self.limits.append(limit)
+        if name in self.faults:
+            raise self.faults[name]
+        return 1.0
+
+
+@pytest.mark.parametrize("fault", [None, RuntimeError("a fault"), KeyboardInterrupt()])
+def test_the_lab_is_removed_whatever_happens_in_it(fault: BaseException | None) -> None:
+    recorder = Recorder()
+    with suppress(RuntimeError, KeyboardInterrupt), bench.lab(recorder, {}):
+        recorder.done.append("measure")
+        if fault:
+            raise fault
+    assert recorder.done == ["destroy", "create", "measure", "destroy"]
+    assert recorder.limits[-1] == bench.REMOVAL_SECONDS
+
+
+def test_a_lab_that_was_only_half_made_is_removed() -> None:
+    recorder = Recorder({"create the machines": bench.BenchError("no")})
+    with pytest.raises(bench.BenchError), bench.lab(recorder, {}):
+        recorder.done.append("measure")
+    assert recorder.done == ["destroy", "create", "destroy"]
+
+
+def test_the_relays_take_turns_and_none_always_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    order = []
+
+    def measured(_commands: Any, port: int, pid: int, key: str) -> Any:
+        order.append((port, pid, key))
+        return sample(float(port))
+
+    monkeypatch.setattr(bench, "start_bare", lambda _: None)
+    monkeypatch.setattr(bench, "public_key", lambda *_: KEY)
+    monkeypatch.setattr(bench, "measure_sample", measured)
+    answers = {"find the hardened relay": "11\n", "find the bare relay": "22\n"}
+    machine = SimpleNamespace(console=bench.Console(io.StringIO()), on=lambda _host, name, *_command: answers[name])
+    relay = bench.measure_relay(machine, rounds=3)
+    hardened, bare = (bench.RELAY_PORT, 11, KEY), (bench.BARE_PORT, 22, KEY)
+    assert order == [hardened, bare, bare, hardened, hardened, bare]
+    assert {each.forward for each in relay.hardened} == {float(bench.RELAY_PORT)}
+    assert {each.forward for each in relay.bare} == {float(bench.BARE_PORT)}
+
+
+def test_processor_time_is_read_whatever_the_program_is_called() -> None:
+    stat = "42 (a) b) S " + " ".join(str(number) for number in range(4, 53))
+    machine = SimpleNamespace(on=lambda *_: stat)
+    assert bench.processor_seconds(machine, 42) == (14 + 15) / os.sysconf("SC_CLK_TCK")
+
+
+def test_two_benches_do_not_run_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(bench, "CACHE", tmp_path)
+    with bench.alone(), pytest.raises(bench.BenchError, match="another bench"), bench.alone():
+        pass
+
+
+# --- The client of the relay ------------------------------------------------------------------------------------------
+
+
+class StandInRelay:
+    """Pairs connections by their uuid as hbbr does; ``passing`` is what it makes of the bytes it passes on."""
+
+    def __init__(self, passing: Callable[[bytes], bytes]) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.address: tuple[str, int] = self._listener.getsockname()
+        self._passing = passing
+        self._waiting: dict[str, socket.socket] = {}
+        self._sockets: list[socket.socket] = []
+        self._threads = [threading.Thread(target=self._accept)]
+        self._threads[0].start()
+
+    def close(self) -> None:
+        for connection in (self._listener, *self._sockets):
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+            connection.close()
+        for thread in self._threads:
+            thread.join()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = self._listener.accept()
+                self._sockets.append(connection)
+                self._welcome(connection)
+
+    def _welcome(self, connection: socket.socket) -> None:
+        decoder = FrameDecoder()
+        while (frame := decoder.next_frame()) is None:
+            decoder.feed(connection.recv(4096))
+        request = decode_message(frame)
+        assert isinstance(request, RequestRelay)
+        if request.licence_key != KEY:
+            connection.close()
+        elif request.uuid in self._waiting:
+            other = self._waiting.pop(request.uuid)
+            for ends in ((connection, other), (other, connection)):
+                self._threads.append(threading.Thread(target=self._pump, args=ends))
+                self._threads[-1].start()
+        else:
+            self._waiting[request.uuid] = connection
+
+    def _pump(self, source: socket.socket, target: socket.socket) -> None:
+        with suppress(OSError):
+            while data := source.recv(64 * 1024):
+                target.sendall(self._passing(data))
+        for end in (source, target):
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+
+@contextmanager
+def relay(passing: Callable[[bytes], bytes] = lambda data: data) -> Iterator[tuple[str, int]]:
+    stand_in = StandInRelay(passing)
+    try:
+        yield stand_in.address
+    finally:
+        stand_in.close()
+
+
+def slowly(data: bytes) -> bytes:
+    time.sleep(0.01)
+    return data
+
+
+def test_the_relay_client_stops_at_its_count() -> None:
+    size = 3 * relay_speed.CHUNK + 1
+    with relay() as address:
+        speed = relay_speed.measure(address, KEY, size, 10.0)
+    assert speed.moved == 2 * size
+    assert min(speed.forward, speed.backward, speed.round_trip) > 0
+
+
+def test_the_relay_client_stops_at_its_time() -> None:
+    with relay(slowly) as address:
+        start = time.monotonic()
+        speed = relay_speed.measure(address, KEY, 10**12, 0.3)
+        elapsed = time.monotonic() - start
+    assert 0 < speed.moved < 10**12
+    assert elapsed < 5
+    assert 0.02 < speed.round_trip < 0.3
+    assert speed.forward < 64 * 1024 / 0.01
+
+
+def test_a_relay_that_refuses_the_key_is_a_sentence() -> None:
+    with relay() as address, pytest.raises((relay_speed.RelayError, OSError)) as caught:
+        relay_speed.measure(address, "another key", 1000, 1.0)
+    assert "Traceback" not in str(caught.value)
+
+
+def test_a_relay_that_changes_bytes_is_not_measured() -> None:
+    with relay(bytes.swapcase) as address, pytest.raises(relay_speed.RelayError, match="other bytes"):
+        relay_speed.measure(address, KEY, 1000, 1.0)
+
+
+def test_a_session_that_ends_early_is_not_measured() -> None:
+    passed = []
+
+    def tired(data: bytes) -> bytes:
+        passed.append(len(data))
+        if sum(passed) > 100_000:
+            raise OSError
+        return data
+
+    with relay(tired) as address:
+        first, second = relay_speed.open_session(address, KEY)
+        with first, second, pytest.raises((relay_speed.RelayError, OSError)):
+            relay_speed.transfer(first, second, 10**9, 5.0)
+
+
+# --- The client of the probe ------------------------------------------------------------------------------------------
+
+
+def test_probe_runs_are_collected_by_proof(monkeypatch: pytest.MonkeyPatch) -> None:
+    proofs = [SimpleNamespace(name="dns", latency_ms=1.5), SimpleNamespace(name="nat_test", latency_ms=2.5)]
+    monkeypatch.setattr(probe_latency, "probe", lambda *_, **__: SimpleNamespace(passed=True, proofs=proofs))
+    found = probe_latency.measure(None, 3, 1.0)
+    assert list(found) == ["dns", "nat_test", "total"]
+    assert found["dns"] == [1.5, 1.5, 1.5]
+    assert len(found["total"]) == 3
+
+
+def test_a_failed_proof_has_no_latency_worth_knowing(monkeypatch: pytest.MonkeyPatch) -> None:
+    failed = SimpleNamespace(passed=False, proofs=[], message="RustDesk at a failed dns: it does not resolve.")
+    monkeypatch.setattr(probe_latency, "probe", lambda *_, **__: failed)
+    with pytest.raises(probe_latency.UnprovenError, match="failed dns"):
+        probe_latency.measure(None, 3, 1.0)
