@@ -496,7 +496,10 @@ async def _probe(target: Target, proofs: Sequence[str], timeout: float, *, allow
             return resolution.failure
         return await choose(resolution.addresses, port, timeout)
 
-    addresses = await asyncio.gather(*map(chosen, found, [target.port, target.relay_port]))
+    # A host that is only a relay has nobody on hbbs's port to choose an address by.
+    only_relay = len(names) == 1 and all(name == "dns" or name.startswith("relay_") for name in proofs)
+    ports = [target.relay_port if only_relay else target.port, target.relay_port]
+    addresses = await asyncio.gather(*map(chosen, found, ports))
     context = _Context(target, list(found), addresses[0], addresses[-1], timeout)
     results = await asyncio.gather(*(_prove(context, name) for name in proofs))
     texts = [address.text if isinstance(address, Address) else None for address in addresses]

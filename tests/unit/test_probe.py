@@ -514,6 +514,16 @@ def test_the_first_address_that_answers_is_used(monkeypatch: pytest.MonkeyPatch)
     assert report.message.startswith(f"RustDesk at rustdesk.test ({site.address}) passed")
 
 
+def test_the_address_of_a_host_that_only_relays_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    site = Site(tcp=None, nat=None, udp=None)
+    resolver(monkeypatch, {"relay.test": ["127.0.0.1", site.address]})
+    with site.running():
+        target = Target.parse("relay.test", site.port, key=KEY)
+        report = probe(target, ["dns", *RELAY], TIMEOUT, allow_loopback=True)
+    assert report.passed
+    assert report.relay_address == site.address
+
+
 def test_the_resolvers_order_decides_between_almost_equals(monkeypatch: pytest.MonkeyPatch) -> None:
     real = probe_network.connect
     first = Site()
