@@ -47,7 +47,7 @@ test-core: bootstrap ## the server's scenario under the newest ansible-core, fro
 .PHONY: bench
 bench: bootstrap ## measure: converge, probe, relay throughput
 	@lab/archive
-	@$(PYTHON3) tests/benchmarks/bench.py $(ARGS)
+	@$(PYTHON3) tests/benchmarks/run.py $(ARGS)
 
 .PHONY: archive
 archive: bootstrap ## say which hbbs and hbbr the lab would run

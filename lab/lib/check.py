@@ -1,13 +1,12 @@
 """``make test``: everything CI checks, in the order that uses two cores best, with a table at the end.
 
-While the machines start, linters and unit tests run; then each scenario in turn, undisturbed, as some measure
-time. A stage that fails does not keep the others from telling what they know.
+While the machines start and prove that they are machines, linters and unit tests run; then each scenario in turn,
+undisturbed, as some measure time. A stage that fails does not keep the others from telling what they know.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -15,9 +14,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from console import ROOT, Console, run
+from console import Console, run
 from lint import lint
-from machines import CACHE, create, destroy
+from machines import CACHE, OWNER, create, destroy
 from results import Counts, pytest_counts
 from scenario import run_scenario, scenarios
 
@@ -54,14 +53,14 @@ def lint_stage(console: Console) -> tuple[Counts, str]:
     return lint(console), ""
 
 
-def pytest_stage(name: str, console: Console) -> tuple[Counts, str]:
-    """One suite that needs no machine, shown when it is through."""
-    report = CACHE / "results" / f"{name}.xml"
+def unit_stage(console: Console) -> tuple[Counts, str]:
+    """The tests that need no machine, shown when they are through."""
+    report = CACHE / "results" / "unit.xml"
     report.parent.mkdir(parents=True, exist_ok=True)
     report.unlink(missing_ok=True)
-    with console.doing(f"tests/{name}"):
-        status, output = run(["pytest", "-q", f"tests/{name}", f"--junitxml={report}"])
-    console.write(f"==> tests/{name}\n{output}")
+    with console.doing("unit tests"):
+        status, output = run(["pytest", "-q", "tests/unit", f"--junitxml={report}"])
+    console.write(f"==> unit tests\n{output}")
     counts = pytest_counts(report)
     if status and not counts.failed:
         counts += Counts(failed=1)
@@ -82,20 +81,28 @@ def scenario_stage(name: str, console: Console) -> tuple[Counts, str]:
     return outcome.counts, "; ".join(outcome.faults)
 
 
+def machines_and_their_scenario(console: Console) -> list[Stage]:
+    """The machines, and the scenario that owns them."""
+    machines = timed("machines", partial(machines_stage, console))
+    if machines.failed:
+        return [machines, Stage(OWNER, 0.0, NOT_RUN, "not run")]
+    return [machines, timed(OWNER, partial(scenario_stage, OWNER, console))]
+
+
 def run_all(console: Console) -> list[Stage]:
     """Every stage, in the table's order."""
     with ThreadPoolExecutor(max_workers=3) as pool:
+        machines = pool.submit(machines_and_their_scenario, console)
         aside = [
-            pool.submit(timed, "machines", partial(machines_stage, console)),
             pool.submit(timed, "lint", partial(lint_stage, console)),
-            pool.submit(timed, "unit", partial(pytest_stage, "unit", console)),
+            pool.submit(timed, "unit", partial(unit_stage, console)),
         ]
-        stages = [future.result() for future in aside]
+        stages = [*(future.result() for future in aside), *machines.result()]
+    up = not any(stage.failed for stage in stages if stage.name == "machines")
     for name in scenarios():
-        if stages[0].failed:
-            stages.append(Stage(name, 0.0, NOT_RUN, "not run"))
-        else:
-            stages.append(timed(name, partial(scenario_stage, name, console)))
+        if name != OWNER:
+            act = partial(scenario_stage, name, console)
+            stages.append(timed(name, act) if up else Stage(name, 0.0, NOT_RUN, "not run"))
     return stages
 
 
@@ -110,28 +117,34 @@ def table(stages: list[Stage], total: float) -> str:
     return "\n".join([*lines, f"{'total':<{width}}  {'':<6}  {total:7.1f} s"])
 
 
+def report(stages: list[Stage], seconds: float, archive: str) -> str:
+    """What is printed at the end: the table, which server was used, and the sum alone on the last line."""
+    counts = sum((stage.counts for stage in stages), Counts())
+    look = "The machines are left for a look: make scenario NAME=… STEP=verify runs on them, make clean removes all.\n"
+    return (
+        f"\n{table(stages, seconds)}\n\n{archive}\n{look if any(stage.failed for stage in stages) else ''}"
+        f"{counts.passed} passed, {counts.failed} failed\n"
+    )
+
+
 def main() -> int:
-    """Run everything; exit status 1 when anything failed."""
+    """Run everything; exit status 1 when anything failed, 130 when it was interrupted."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--bootstrap-seconds", type=float, default=0.0, help="what went before, for the table")
     before: float = parser.parse_args().bootstrap_seconds
     began = time.monotonic()
     console = Console()
-    with console.alive():
-        status, said = run(["lab/archive"], console)
-        if status:
-            return 1
-        stages = [Stage("bootstrap", before, Counts(passed=1)), *run_all(console)]
-    sentence = json.loads((CACHE / "archive.json").read_text(encoding="utf-8"))["sentence"] if said else ""
-    counts = sum((stage.counts for stage in stages), Counts())
-    failed = any(stage.failed for stage in stages)
-    console.write(f"\n{table(stages, before + time.monotonic() - began)}\n\n{sentence}\n")
-    if failed:
-        console.write(
-            "The machines are left for a look: make scenario NAME=… STEP=verify runs on them, make clean removes all.\n"
-        )
-    console.write(f"{counts.passed} passed, {counts.failed} failed\n")
-    return int(failed)
+    try:
+        with console.alive():
+            status, said = run(["lab/archive"], console)
+            if status:
+                return 1
+            stages = [Stage("bootstrap", before, Counts(passed=1)), *run_all(console)]
+    except KeyboardInterrupt:
+        console.say("interrupted")
+        return 130
+    console.write(report(stages, before + time.monotonic() - began, said.splitlines()[-1]))
+    return int(any(stage.failed for stage in stages))
 
 
 if __name__ == "__main__":

@@ -315,6 +315,23 @@ def test_table_names_what_failed() -> None:
     ]
 
 
+def test_report_ends_with_the_sum_alone_on_a_line() -> None:
+    good = check.report([check.Stage("lint", 2.0, Counts(6)), check.Stage("unit", 1.0, Counts(5))], 3, "Using it.")
+    assert good.splitlines()[-2:] == ["Using it.", "11 passed, 0 failed"]
+    bad = check.report([check.Stage("unit", 1.0, Counts(5, 1))], 3, "Using it.")
+    assert bad.splitlines()[-1] == "5 passed, 1 failed"
+    assert "The machines are left for a look" in bad
+
+
+def test_machines_that_do_not_start_fail_every_scenario(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(check, "destroy", lambda _: True)
+    monkeypatch.setattr(check, "create", lambda _: False)
+    monkeypatch.setattr(check, "lint", lambda _: Counts(1))
+    monkeypatch.setattr(check, "unit_stage", lambda _: (Counts(1), ""))
+    stages = check.run_all(Console(io.StringIO()))
+    assert {stage.name for stage in stages if stage.failed} == {"machines", *scenario.scenarios()}
+
+
 # --- Console and linters -------------------------------------------------------------------------------------------
 
 
