@@ -10,7 +10,7 @@ import pytest
 from ansible.module_utils import ed25519
 from ansible.module_utils.ed25519 import KeyFormatError, KeyPair
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 if TYPE_CHECKING:
@@ -49,13 +49,11 @@ def test_rfc_8032(seed: str, public: str) -> None:
     assert ed25519.public_key(bytes.fromhex(seed)).hex() == public
 
 
-@settings(deadline=None)
 @given(SEEDS)
 def test_a_library_derives_the_same(seed: bytes) -> None:
     assert ed25519.public_key(seed) == Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw()
 
 
-@settings(deadline=None)
 @given(SEEDS, st.sampled_from(["", "\n", "\r\n", " \t\n"]))
 def test_files_are_read_as_they_were_written(seed: bytes, ending: str) -> None:
     pair = KeyPair(seed=seed, public=ed25519.public_key(seed))

@@ -42,7 +42,7 @@ def cut(data: bytes, places: list[int]) -> list[bytes]:
 # --- Round trips --------------------------------------------------------------------------
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(MESSAGES)
 def test_every_message_is_read_as_it_was_written(message: wire.Message) -> None:
     assert wire.decode_message(wire.encode_message(message)) == message
@@ -148,7 +148,7 @@ def test_any_bytes_decode_or_raise_the_codecs_error(data: bytes) -> None:
     only_wire_errors(decode_stream, data)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(MESSAGES, st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255)), min_size=1, max_size=4))
 def test_changed_messages_decode_or_raise_the_codecs_error(
     message: wire.Message, changes: list[tuple[int, int]]
