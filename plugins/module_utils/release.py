@@ -44,6 +44,7 @@ CURRENT = "current"
 
 PROGRAM_MODE = 0o755
 
+_ANOTHER = "give an archive of upstream's for Linux"
 _CHUNK = 1024 * 1024
 _LARGEST_PROGRAM = 256 * 1024 * 1024
 _COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
@@ -89,7 +90,7 @@ def archive_fault(path: Path, architecture: str, sha256: str) -> str:
     """
     try:
         if not path.is_file():
-            return f"there is no file {path}"
+            return f"there is no file {path}; put the archive there, or correct the path"
         found = sha256_of(path)
         if found != sha256.lower():
             return (
@@ -99,25 +100,25 @@ def archive_fault(path: Path, architecture: str, sha256: str) -> str:
         with zipfile.ZipFile(path) as archive:
             return _member_fault(archive, architecture)
     except OSError as error:
-        return f"{path} cannot be read ({error.strerror or error})"
+        return f"{path} cannot be read ({error.strerror or error}); correct its mode, or the path"
     except _BROKEN_ZIP as error:
-        return f"{path} is not a usable zip archive ({error})"
+        return f"{path} is not a usable zip archive ({error}); fetch it again"
 
 
 def _member_fault(archive: zipfile.ZipFile, architecture: str) -> str:
     for info in archive.infolist():
         fault = _foreign(info)
         if fault:
-            return f"the archive has {fault} ({info.filename}); it is not a release of rustdesk-server"
+            return f"the archive has {fault} ({info.filename}) and is no release of rustdesk-server; {_ANOTHER}"
     wanted = [f"{DIRECTORIES[architecture]}/{program}" for program in PROGRAMS]
     names = archive.namelist()
     missing = [name for name in wanted if name not in names]
     if missing:
-        return f"the archive lacks {', '.join(missing)}; it is not a release of rustdesk-server for {architecture}"
+        return f"the archive lacks {', '.join(missing)} and is no release for {architecture}; {_ANOTHER}"
     for name in wanted:
         size = archive.getinfo(name).file_size
         if not 0 < size <= _LARGEST_PROGRAM:
-            return f"{name} in the archive has {size} bytes; a program of 1 to {_LARGEST_PROGRAM} bytes is expected"
+            return f"{name} in the archive has {size} bytes and is no program; {_ANOTHER}"
     damaged = archive.testzip()
     return f"{damaged} in the archive is damaged; fetch it again" if damaged else ""
 

@@ -36,7 +36,7 @@ def _is_float(value: object) -> bool:
 
 
 def _is_bool(value: object) -> bool:
-    return isinstance(value, bool) or (isinstance(value, (str, int)) and str(value).lower() in _BOOLEANS)
+    return str(value).lower() in _BOOLEANS
 
 
 def as_bool(value: object) -> bool:

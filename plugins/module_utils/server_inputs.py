@@ -51,6 +51,7 @@ _TAKEN_NAMES = re.compile(r"id_ed25519(\..*)?|bl(ock|ack)list\.txt|\.env")
 
 _IN_NO_UNIT = ("api", "archive_file", "archive_mirror", "archive_remote_file", "archive_url", "private_key_file")
 """Variables whose text does not get into a unit file; URLs and file names may hold more than a unit file can."""
+_NO_VARIABLES = ("archive_path", "inventory_hosts")
 _UNIT_SYNTAX = re.compile(r"[\x00-\x1f\x7f\s\"'`\\$%{}]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _CHARACTERS = {" ": "a space", "\t": "a tab", "\n": "a line break", "\r": "a carriage return"}
@@ -78,7 +79,7 @@ def faults(inputs: Inputs, releases: Mapping[str, Any]) -> list[str]:
         found += [*_version(inputs, releases), *(fault for check in checks for fault in check(inputs))]
         told = {fault.partition(":")[0] for fault in found}
         found += [fault for fault in _text(inputs) if fault.partition(":")[0] not in told]
-    return found
+    return [_on_one_line(fault) for fault in found]
 
 
 def host_faults(inputs: Inputs, releases: Mapping[str, Any], host: Mapping[str, Any]) -> list[str]:
@@ -184,6 +185,11 @@ def _url_fault(text: str) -> str:
     return f"'{re.sub(r'//[^/@]*@', '//…@', text)}' is not an http or https address, such as https://example.org/path"
 
 
+def _on_one_line(fault: str) -> str:
+    """Spell out what a value has of line breaks and the like."""
+    return "".join(part if part.isprintable() else repr(part)[1:-1] for part in fault)
+
+
 def _numbers(version: object) -> tuple[int, ...]:
     match = _VERSION.fullmatch(str(version))
     return tuple(map(int, match.groups()[:3])) if match else ()
@@ -195,7 +201,7 @@ def _numbers(version: object) -> tuple[int, ...]:
 def _text(inputs: Inputs) -> Iterator[str]:
     """Check text that ends up in unit files, where a stray character changes the meaning of what follows."""
     for variable, value in inputs.items():
-        if variable.startswith("private_key") or variable == "inventory_hosts":
+        if variable.startswith("private_key") or variable in _NO_VARIABLES:
             continue
         unfit = _CONTROL if variable in _IN_NO_UNIT else _UNIT_SYNTAX
         for part in value if isinstance(value, list) else [value]:
@@ -263,30 +269,29 @@ def _archive_file(given: str, path: str) -> Iterator[str]:
 
 
 def _directories(inputs: Inputs) -> Iterator[str]:
-    for name in ("install_dir", "state_dir"):
-        path = str(inputs[name])
-        plain = f"{path.rstrip('/')}/"
-        if not _PATH.fullmatch(path) or {"", ".", ".."} & set(plain[1:-1].split("/")):
-            yield (
-                f"{_name(name)}: '{path}' is not a plain absolute path; "
-                "use letters, digits and . _ + @ - between single slashes"
-            )
-        elif _VANISHING.match(plain):
-            yield (
-                f"{_name(name)}: {path} is hidden from the hardened services or emptied at boot; "
-                "choose a place such as /opt or /var/lib"
-            )
-        elif _SHARED.match(plain):
-            yield (
-                f"{_name(name)}: {path} belongs to the system, and would be changed and removed as a whole; "
-                "give a directory of its own, such as /opt/rustdesk-server"
-            )
-    install, state = (Path(str(inputs[name])) for name in ("install_dir", "state_dir"))
-    if install == state or install in state.parents or state in install.parents:
+    install, state = (str(inputs[name]) for name in ("install_dir", "state_dir"))
+    found = {name: _directory_fault(path) for name, path in (("install_dir", install), ("state_dir", state))}
+    yield from (f"{_name(name)}: {fault}" for name, fault in found.items() if fault)
+    shorter, longer = sorted((Path(install), Path(state)), key=lambda path: len(path.parts))
+    if not any(found.values()) and shorter in (longer, *longer.parents):
         yield (
             f"{_name('install_dir')} and {_name('state_dir')}: {install} and {state} lie in one another, "
             "so removing the programs would take the key along; separate them"
         )
+
+
+def _directory_fault(path: str) -> str:
+    plain = f"{path.rstrip('/')}/"
+    if not _PATH.fullmatch(path) or {"", ".", ".."} & set(plain[1:-1].split("/")):
+        return f"'{path}' is not a plain absolute path; use letters, digits and . _ + @ - between single slashes"
+    if _VANISHING.match(plain):
+        return f"{path} is hidden from the services or emptied at boot; choose a place such as /opt or /var/lib"
+    if _SHARED.match(plain):
+        return (
+            f"{path} belongs to the system, and would be changed and removed as a whole; "
+            "give a directory of its own, such as /opt/rustdesk-server"
+        )
+    return ""
 
 
 def _accounts(inputs: Inputs) -> Iterator[str]:

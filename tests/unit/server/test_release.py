@@ -286,7 +286,7 @@ def test_an_unreadable_archive_is_told(archive: Archive) -> None:
         if "pytest" in name.name:
             name.chmod(0o711 if name.is_dir() else 0)
     told = as_nobody(lambda: archive_fault(archive.path, "amd64", archive.sha256))
-    assert told == f"{archive.path} cannot be read (Permission denied)"
+    assert told == f"{archive.path} cannot be read (Permission denied); correct its mode, or the path"
 
 
 @pytest.fixture(scope="module")
