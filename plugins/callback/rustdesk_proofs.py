@@ -128,14 +128,13 @@ def service_of(result: TaskResult) -> Service:
     returned = result.result
     invocation = returned.get("invocation")
     arguments = invocation.get("module_args") if isinstance(invocation, Mapping) else None
-    if not isinstance(arguments, Mapping):
-        # It did not get as far as to say what it was given.
-        arguments = result.task.args
+    # A probe that did not even start has no arguments yet, only templates of them.
+    name = service_name(arguments) if isinstance(arguments, Mapping) else str(result.host.get_name())
     origin = str(result.task.delegate_to or result.host.get_name())
     found = returned.get("proofs")
     proofs = tuple(Proof.of(proof) for proof in found if isinstance(proof, Mapping)) if isinstance(found, list) else ()
     fault = "" if proofs else one_line(returned.get("msg")) or "the probe said nothing"
-    return Service(service_name(arguments), origin, proofs, fault)
+    return Service(name, origin, proofs, fault)
 
 
 def latency_text(latency_ms: float | None) -> str:

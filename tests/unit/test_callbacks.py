@@ -157,13 +157,13 @@ def test_a_probe_that_could_not_run_is_no_proof() -> None:
     unreachable = task_result(
         {"unreachable": True, "msg": "Failed to create temporary\ndirectory"}, delegate_to="client"
     )
-    unreachable.task.args = {"host": "server-a", "port": "{{ port }}"}
+    unreachable.task.args = {"host": "{{ address }}", "port": "{{ port }}"}
     plugin.v2_runner_on_unreachable(unreachable)
     plugin.v2_playbook_on_stats(None)
     assert screen.lines[1:] == [
-        "server-a:{{ port }} from client: the probe did not run",
+        "server-a from client: the probe did not run",
         "",
-        "server-a:{{ port }} from client, no proof:",
+        "server-a from client, no proof:",
         "  Failed to create temporary directory",
         "",
         "0 of 1 service is proven.",
