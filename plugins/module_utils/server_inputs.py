@@ -510,6 +510,12 @@ def _hbbr(inputs: Inputs) -> Iterator[str]:
                 )
     if not 1024 <= int(inputs["limit_nofile"]) <= 1073741816:
         yield f"{_name('limit_nofile')}: {inputs['limit_nofile']} cannot be used; give 1024 to 1073741816"
+    memory = int(inputs["memory_max_mib"])
+    if memory != 0 and not 64 <= memory <= 1048576:
+        yield (
+            f"{_name('memory_max_mib')}: {memory} cannot be used; give MiB, at least 64 for a daemon to live, "
+            "or 0 for no limit"
+        )
 
 
 def _verification(inputs: Inputs) -> Iterator[str]:

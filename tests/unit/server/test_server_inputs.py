@@ -405,6 +405,8 @@ BAD: list[tuple[str, dict[str, object], str]] = [
     # Both.
     ("limit_nofile", {"limit_nofile": 1000}, "1000 cannot be used; give 1024 to 1073741816"),
     ("limit_nofile", {"limit_nofile": 2**31}, "cannot be used; give 1024 to 1073741816"),
+    ("memory_max_mib", {"memory_max_mib": 63}, "at least 64"),
+    ("memory_max_mib", {"memory_max_mib": -1}, "0 for no limit"),
     # Verification.
     (
         "verify_from",
@@ -531,6 +533,7 @@ GOOD: dict[str, dict[str, object]] = {
         "blocked_addresses": ["192.0.2.1", "2001:db8::1"],
         "slowed_addresses": ["192.0.2.2"],
         "limit_nofile": 1024,
+        "memory_max_mib": 0,
     },
     "verification": {"verify_from": "client", "verify_address": "192.0.2.1", "verify_timeout": 1},
     # Who takes a server back need not be able to deploy it.

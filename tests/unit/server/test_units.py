@@ -120,6 +120,7 @@ EVERYTHING: dict[str, object] = {
     "rustdesk_server_slowdown_after_s": 60,
     "rustdesk_server_phone_home": True,
     "rustdesk_server_limit_nofile": 4096,
+    "rustdesk_server_memory_max_mib": 256,
 }
 
 COMMANDS: dict[str, tuple[dict[str, object], list[str], list[str]]] = {
@@ -240,6 +241,7 @@ def test_the_hardening_stands_whole_in_every_mode(mode: str) -> None:
     assert service["WorkingDirectory"] == service["ReadWritePaths"] == ["/srv/rd/state"]
     assert service["UMask"] == ["0077"]
     assert service["LimitNOFILE"] == ["4096"]
+    assert service["MemoryMax"] == ["256M"]
     assert {name: len(values) for name, values in service.items() if len(values) > 1} == {"SystemCallFilter": 2}
     if mode == "relay":
         assert "ExecStartPre" not in service
