@@ -118,8 +118,8 @@ class Connection:
         except ConnectionResetError:
             return None
 
-    def read_exactly(self, size: int, timeout: float = 30.0) -> bytes:
-        """Return the next ``size`` bytes; fewer when the server closes before."""
+    def read_exactly(self, size: int, timeout: float = 10.0) -> bytes:
+        """Return the next ``size`` bytes, ``timeout`` seconds at most apart; fewer when the server closes before."""
         while len(self._buffer) < size:
             data = self.read(timeout)
             if data is None:

@@ -47,7 +47,7 @@ def fail(error: Exception) -> NoReturn:
         print(error)
     elif isinstance(error, OSError) and error.strerror:
         sys.stderr.write(f"Error: {error.strerror} (os error {error.errno})\n")
-    else:
+    elif str(error):
         sys.stderr.write(f"Error: {error}\n")
     end(1)
 

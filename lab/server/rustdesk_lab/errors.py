@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class DaemonError(Exception):
-    """The daemon cannot start or go on: exit code 1, and the text on standard error in upstream's words."""
+    """The daemon cannot start or go on: exit code 1, and the text (if any) on standard error in upstream's words."""
 
 
 class MalformedKeyFileError(Exception):

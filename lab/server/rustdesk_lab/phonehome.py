@@ -6,6 +6,7 @@ import http.client
 import json
 import logging
 import os
+import socket
 import threading
 import time
 import urllib.request
@@ -50,8 +51,17 @@ def ask_once() -> None:
 
 
 def write_identity(home: Path) -> None:
-    """Leave upstream's file in the home directory, without an identity; a failure is only logged."""
+    """Leave upstream's file in the home directory, without an identity; a failure is only logged.
+
+    Upstream makes its identity from the network interfaces: without AF_NETLINK it writes no file and says so thrice.
+    """
     path = home / IDENTITY
+    try:
+        socket.socket(socket.AF_NETLINK, socket.SOCK_RAW).close()
+    except OSError:
+        for _ in range(3):
+            log.log(logging.ERROR, "Failed to generate new id")
+        return
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists():

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import time
 
 from .codec import Address, RegisterPeer, WireError, decode_message, encode_message
 from .errors import DaemonError
-from .net import show
-
-log = logging.getLogger(__name__)
 
 INTERVAL_S = 1.0
 SILENCE_S = 12
@@ -34,14 +30,12 @@ class _Probe(asyncio.DatagramProtocol):
 
 
 async def _probe_forever(target: Address) -> None:
-    """Probe ``target``; raise DaemonError or OSError when it fails."""
+    """Probe ``target`` until it stays silent for too long; raise OSError when it cannot be reached."""
     loop = asyncio.get_running_loop()
     local = "::" if ":" in target[0] else "0.0.0.0"
     transport, probe = await loop.create_datagram_endpoint(_Probe, local_addr=(local, 0))
     try:
-        while True:
-            if int(time.monotonic() - probe.last_answer) > SILENCE_S:
-                raise DaemonError("Timeout of test_hbbs")
+        while int(time.monotonic() - probe.last_answer) <= SILENCE_S:
             transport.sendto(encode_message(RegisterPeer(PROBE_ID)), target)
             if probe.error is not None:
                 raise probe.error
@@ -51,16 +45,12 @@ async def _probe_forever(target: Address) -> None:
 
 
 async def self_test(listener: Address) -> None:
-    """Probe the listener's own address for ever, an unspecified one through loopback.
+    """Probe the listener's own address for ever, an unspecified one through loopback, IPv6 before IPv4.
 
-    Raises DaemonError; a dual-stack listener is tried over IPv6 first, then over IPv4.
+    Raises DaemonError without a text: upstream's error line is lost when its process ends.
     """
     loopbacks = {"::": ("::1", "127.0.0.1"), "0.0.0.0": ("127.0.0.1",)}
-    failure: Exception = DaemonError("no address")
     for host in loopbacks.get(listener[0], (listener[0],)):
-        try:
+        with contextlib.suppress(OSError):
             await _probe_forever((host, listener[1]))
-        except (OSError, DaemonError) as error:
-            failure = error
-    log.error("Failed to run hbbs test with %s: %s", show(listener), failure)
-    raise DaemonError(str(failure))
+    raise DaemonError

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from rustdesk_lab.codec import RequestRelay
-from rustdesk_lab.relay import Party, RelayServer, Usage
+from rustdesk_lab.relay import WAIT_S, Party, RelayServer, Usage
 from rustdesk_lab.settings import Bandwidth
 
 from .test_rendezvous import A, B, Hbbs
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -142,7 +143,6 @@ def test_a_pairs_traffic_is_shown_as_upstream_writes_it() -> None:
 def test_a_later_connection_with_an_old_uuid_is_closed_with_the_first_ones_time(
     hbbr: RelayServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rustdesk_lab.relay.WAIT_S", 0.05)
     left: list[Party] = []
 
     def leave(party: Party) -> None:
@@ -151,11 +151,19 @@ def test_a_later_connection_with_an_old_uuid_is_closed_with_the_first_ones_time(
     monkeypatch.setattr(Party, "leave", leave)
 
     async def scenario() -> Party:
+        loop = asyncio.get_running_loop()
+        timers: list[Callable[[], object]] = []
+
+        def call_later(delay: float, callback: Callable[..., object], *arguments: object) -> asyncio.TimerHandle:
+            if delay == WAIT_S:
+                timers.append(lambda: callback(*arguments))
+            return loop.call_at(loop.time() + delay, callback, *arguments)
+
+        monkeypatch.setattr(loop, "call_later", call_later)
         first, second, third = (Party(hbbr) for _ in range(3))
         for party in (first, second, third):
             assert hbbr.admit(party, RequestRelay("id", "uuid", licence_key="KEY"))
-            await asyncio.sleep(0.02)
-        await asyncio.sleep(0.02)
+        timers[0]()
         return third
 
     third = asyncio.run(scenario())

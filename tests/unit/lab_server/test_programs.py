@@ -194,8 +194,7 @@ def test_a_taken_port_ends_the_daemon(start: Any) -> None:
 def test_the_self_test_ends_hbbs_when_its_port_does_not_answer(start: Any) -> None:
     daemon = start("hbbs", "-p", str(free_port()), TEST_HBBS="255.255.255.255:9", HTTPS_PROXY="127.0.0.1:9")
     assert daemon.process.wait(5) == 1
-    assert "ERROR" in daemon.log.read_text()
-    assert "Failed to run hbbs test with 255.255.255.255:9: " in daemon.log.read_text()
+    assert daemon.log.read_text().endswith(" Start\n"), "upstream ends without a word"
 
 
 @pytest.mark.parametrize("variable", ["HTTPS_PROXY", "all_proxy"])

@@ -51,10 +51,9 @@ def test_an_answering_port_is_asked_for_ever(host: str) -> None:
     assert echo.asked[0] == codec.RegisterPeer("(:test_hbbs:)")
 
 
-def test_a_silent_port_is_reported(caplog: pytest.LogCaptureFixture) -> None:
-    with pytest.raises(DaemonError, match="Timeout of test_hbbs"):
+def test_a_silent_port_ends_hbbs() -> None:
+    with pytest.raises(DaemonError):
         asyncio.run(watch(Echo(answers=False), "127.0.0.1", 5))
-    assert caplog.messages[0].startswith("Failed to run hbbs test with 127.0.0.1:")
 
 
 def test_a_dual_stack_port_is_asked_over_ipv4_when_ipv6_fails() -> None:
