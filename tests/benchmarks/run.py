@@ -42,6 +42,9 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).resolve().parent
 CACHE = ROOT / ".cache"
+LOG = CACHE / "bench.log"
+LAST_LINES = 40
+"""How much of what a failed command said is shown: Ansible's reason stands before its recap."""
 LAB = "bench"
 SERVERS = ("server-deb13", "server-deb12")
 RELAY_SERVER = SERVERS[0]
@@ -289,8 +292,13 @@ class Commands:
             finally:
                 end(process)
         if process.returncode:
-            last = "\n".join((output + errors).strip().splitlines()[-15:])
-            raise BenchError(f"{name}: {Path(command[0]).name} ended with status {process.returncode}:\n{last}")
+            text = (output + errors).strip()
+            LOG.write_text(text + "\n", encoding="utf-8")
+            last = "\n".join(text.splitlines()[-LAST_LINES:])
+            program = Path(command[0]).name
+            raise BenchError(
+                f"{name}: {program} ended with status {process.returncode}; all it said is in {LOG}:\n{last}"
+            )
         return output
 
     def on(self, host: str, name: str, *command: str) -> str:

@@ -154,12 +154,15 @@ def test_time_that_is_up_is_up_for_the_next_command_too() -> None:
     assert spent.run("remove", ["echo", "gone"], limit=5.0) == "gone\n"
 
 
-def test_a_failed_command_is_told_with_its_last_lines() -> None:
+def test_a_failed_command_is_told_with_its_last_lines(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    log = tmp_path / "bench.log"
+    monkeypatch.setattr(bench, "LOG", log)
     with pytest.raises(bench.BenchError) as caught:
-        commands().run("try", ["sh", "-c", "seq 40; echo broken >&2; exit 3"])
+        commands().run("try", ["sh", "-c", "seq 100; echo broken >&2; exit 3"])
     lines = str(caught.value).splitlines()
-    assert lines[0] == "try: sh ended with status 3:"
-    assert (lines[1], lines[-1]) == ("27", "broken")
+    assert lines[0] == f"try: sh ended with status 3; all it said is in {log}:"
+    assert (lines[1], lines[-1]) == ("62", "broken")
+    assert log.read_text().splitlines()[0] == "1"
 
 
 class Recorder:
