@@ -121,7 +121,6 @@ def test_another_system_is_told_what_is_missing(machine: Machine) -> None:
 
 def test_engine_that_refuses_names_the_group(machine: Machine) -> None:
     machine.program("docker", ENGINE_DOWN)
-    stamp(machine)
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(machine.root / "docker.sock"))
         (machine.root / "docker.sock").chmod(0)
@@ -134,7 +133,6 @@ def test_engine_that_refuses_names_the_group(machine: Machine) -> None:
 def test_engine_that_is_down_needs_root(machine: Machine) -> None:
     machine.program("docker", ENGINE_DOWN)
     machine.program("dockerd", "exit 1")
-    stamp(machine)
     status, said = machine.bootstrap()
     assert status == 1
     assert said.startswith(
