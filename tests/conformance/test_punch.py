@@ -180,6 +180,7 @@ def test_a_changed_key_is_the_one_that_is_signed(lab: Lab, device: Device, clien
     device.pk = bytes(range(32))
     assert device.register_pk() == msg("register_pk_response")
     client.send(lab.punch(device.id))
+    assert device.receive() is not None
     with lab.connect(lab.rendezvous) as answering:
         answering.send(sent(client, device))
         answer = client.receive()
@@ -190,6 +191,7 @@ def test_a_changed_key_is_the_one_that_is_signed(lab: Lab, device: Device, clien
 @pytest.mark.parametrize("other", [{"version": ""}, {"id": "nobody-at-all"}], ids=["no version", "unknown id"])
 def test_no_key_is_signed_for(lab: Lab, device: Device, client: Connection, other: dict[str, str]) -> None:
     client.send(lab.punch(device.id))
+    assert device.receive() is not None
     with lab.connect(lab.rendezvous) as answering:
         answering.send(sent(client, device, **other))
         answer = client.receive()
@@ -200,6 +202,7 @@ def test_no_key_is_signed_for(lab: Lab, device: Device, client: Connection, othe
 
 def test_an_answer_for_nobody_disturbs_nobody(lab: Lab, device: Device, client: Connection) -> None:
     client.send(lab.punch(device.id))
+    assert device.receive() is not None
     with lab.connect(lab.rendezvous) as answering:
         wrong = mangle((client.address[0], client.address[1] ^ 1))
         answering.send(msg("punch_hole_sent", socket_addr=wrong, id=device.id, version="1.4.9"))
@@ -242,6 +245,7 @@ def test_a_relay_response_reaches_a_with_bs_signed_key(lab: Lab, device: Device,
 
 def test_a_refusal_reaches_a(lab: Lab, device: Device, client: Connection) -> None:
     client.send(msg("request_relay", id=device.id, uuid="a-session"))
+    assert device.receive() is not None
     with lab.connect(lab.rendezvous) as answering:
         answering.send(msg("relay_response", socket_addr=mangle(client.address), refuse_reason="busy"))
     assert client.receive() == msg("relay_response", refuse_reason="busy")
