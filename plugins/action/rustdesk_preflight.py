@@ -148,6 +148,7 @@ class ActionModule(ActionBase):
             "ports": server_inputs.needed_ports(inputs) if inputs["state"] == "present" else [],
             "bind_address": bind_address if server_inputs.is_address(bind_address) else "",
             "resolve": server_inputs.names_to_resolve(inputs),
+            "files": self._templar.template(variables["__rustdesk_server_files"]),
         }
         host: dict[str, Any] = self._execute_module(
             module_name="rustdesk_server_info", module_args=arguments, task_vars=variables

@@ -59,6 +59,10 @@ options:
     type: list
     elements: str
     default: []
+  files:
+    description: Files of the deployment, each with the mode it is to have, as V(0644). Their owner is to be root.
+    type: dict
+    default: {}
   units:
     description: Names of the systemd units of the deployment.
     type: list
@@ -193,6 +197,15 @@ key:
     public_file_fits:
       description: Whether C(id_ed25519.pub) holds the public key of C(id_ed25519).
       type: bool
+files:
+  description: The sha256 of each of O(files), empty when it is not there, or not root's, or of another mode.
+  returned: always
+  type: dict
+  sample: {/etc/systemd/system/rustdesk-hbbs.service: ""}
+state_dir_kept:
+  description: Whether the state directory is there for O(user) and O(group) alone.
+  returned: always
+  type: bool
 units:
   description: State of each of O(units).
   returned: always
@@ -203,6 +216,9 @@ units:
       type: bool
     active:
       description: Whether it runs.
+      type: bool
+    up:
+      description: Whether it runs and will run after the next boot too.
       type: bool
     stale:
       description: Whether it runs, but was started before its configuration, key or program got their present form.
@@ -223,6 +239,7 @@ import pwd
 import re
 import shutil
 import socket
+import stat
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -231,7 +248,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.key_files import inspect
 from ansible.module_utils.listeners import listeners, overlaps
-from ansible.module_utils.release import CURRENT, DIRECTORIES, MACHINES, STAGING, archive_fault, installed
+from ansible.module_utils.release import CURRENT, DIRECTORIES, MACHINES, STAGING, archive_fault, installed, sha256_of
 
 UNIT_DIR = Path("/etc/systemd/system")
 SYSTEMD = Path("/run/systemd/system")
@@ -257,6 +274,7 @@ class Unit:
 
     loaded: bool
     active: bool
+    up: bool
     stale: bool
     present: bool
     drop_in_dir: bool
@@ -302,6 +320,25 @@ def foreign_owner(directory: Path, uid: int | None) -> bool:
             if path.lstat().st_uid != uid:
                 return True
     return False
+
+
+def digest_as_wanted(path: Path, mode: str) -> str:
+    """Return the sha256 of a file; "" when it is no file, not root's, or of another mode than the octal one."""
+    try:
+        status = path.lstat()
+        wanted = stat.S_IFREG | int(mode, 8)
+        return sha256_of(path) if (status.st_mode, status.st_uid, status.st_gid) == (wanted, 0, 0) else ""
+    except OSError:
+        return ""
+
+
+def is_kept(directory: Path, uid: int | None, group: str) -> bool:
+    """Tell whether a directory is a user's and group's, and closed to everybody else."""
+    try:
+        status, gid = directory.lstat(), grp.getgrnam(group).gr_gid
+    except (OSError, KeyError):
+        return False
+    return (status.st_mode, status.st_uid, status.st_gid) == (stat.S_IFDIR | 0o700, uid, gid)
 
 
 def own_address() -> str:
@@ -357,9 +394,9 @@ def changed_at(paths: list[Path], now: float) -> float:
     """
     times = [0.0]
     for path in paths:
-        for stat in (os.lstat, os.stat):
+        for status_of in (os.lstat, os.stat):
             with contextlib.suppress(OSError):
-                times.append(stat(path).st_ctime)
+                times.append(status_of(path).st_ctime)
     return max(changed for changed in times if changed <= now)
 
 
@@ -368,7 +405,7 @@ def unit_states(module: AnsibleModule, names: list[str], files: list[Path]) -> d
     systemctl = module.get_bin_path("systemctl") if SYSTEMD.is_dir() else None
     shown: dict[str, dict[str, str]] = {}
     if systemctl:
-        properties = "Id,LoadState,ActiveState,NeedDaemonReload,ExecMainStartTimestampMonotonic"
+        properties = "Id,LoadState,ActiveState,UnitFileState,NeedDaemonReload,ExecMainStartTimestampMonotonic"
         _code, out, _err = module.run_command([systemctl, "show", f"--property={properties}", "--", *names])
         shown = parse_units(out)
     return {name: unit_state(name, shown.get(name, {}), files) for name in names}
@@ -391,6 +428,7 @@ def unit_state(name: str, values: dict[str, str], files: list[Path]) -> Unit:
     return Unit(
         loaded=values.get("LoadState") == "loaded",
         active=active,
+        up=(values.get("ActiveState"), values.get("UnitFileState")) == ("active", "enabled"),
         stale=active and (values.get("NeedDaemonReload") == "yes" or changed_at(own + files, now) > started),
         present=(UNIT_DIR / name).exists() or drop_in_dir.is_dir(),
         drop_in_dir=drop_in_dir.is_dir(),
@@ -459,7 +497,9 @@ def look(module: AnsibleModule) -> dict[str, Any]:
         "state_dir_exists": state_dir.is_dir(),
         "state_dir_foreign": foreign_owner(state_dir, user.pw_uid if user else None),
         "address_lists": [name for name in ADDRESS_LISTS if (state_dir / name).exists()],
+        "state_dir_kept": is_kept(state_dir, user.pw_uid if user else None, params["group"]),
         "key": asdict(inspect(state_dir)),
+        "files": {path: digest_as_wanted(Path(path), str(mode)) for path, mode in params["files"].items()},
         "units": {name: asdict(unit) for name, unit in unit_states(module, params["units"], files).items()},
     }
 
@@ -479,6 +519,7 @@ def main() -> None:
             "ports": {"type": "list", "elements": "str", "default": []},
             "bind_address": {"type": "str", "default": ""},
             "resolve": {"type": "list", "elements": "str", "default": []},
+            "files": {"type": "dict", "default": {}},
             "units": {"type": "list", "elements": "str", "default": ["rustdesk-hbbs.service", "rustdesk-hbbr.service"]},
         },
         supports_check_mode=True,
