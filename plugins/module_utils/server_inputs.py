@@ -433,7 +433,7 @@ def _half_faults(source: str, pair: KeyPair, public: str) -> Iterator[str]:
 def _hbbs(inputs: Inputs) -> Iterator[str]:
     state, database = Path(str(inputs["state_dir"])), str(inputs["database"])
     path = state / database
-    if "://" in database or path.parent != state or not _FILE_NAME.fullmatch(path.name):
+    if path.parent != state or not _FILE_NAME.fullmatch(path.name):
         yield (
             f"{_name('database')}: '{database}' is not a file in {_name('state_dir')}, the only place the service may "
             "write to; give a file name such as db_v2.sqlite3"

@@ -17,7 +17,7 @@ from ansible.module_utils.server_inputs import (
     split_endpoint,
 )
 
-from .support import ROLE, pair, release_archive
+from .support import ROLE, as_nobody, pair, release_archive
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -261,6 +261,11 @@ BAD: list[tuple[str, dict[str, object], str]] = [
         "public_key",
         {"public_key": f"{PAIR.public_text}\n"},
         "has a line break in it, which would break the file it goes",
+    ),
+    (
+        "public_key",
+        {"public_key": f"{PAIR.public_text}\n", "private_key": PAIR.private_text},
+        "has a line break in it, which would break the file it goes into",
     ),
     (
         "public_key",
@@ -594,6 +599,25 @@ def test_masking_leaves_everything_else() -> None:
     ]
 
 
+def test_masking_overlooks_line_ends() -> None:
+    assert masked([f"a: '{PAIR.private_text}' is"], {"a": f" {PAIR.private_text}\n"}) == ["a: '(a private key)' is"]
+
+
+def test_an_archive_that_the_controller_may_not_read_is_told(reachable: Path) -> None:
+    archive = reachable / "a.zip"
+    archive.touch()
+    closed = reachable / "closed"
+    closed.mkdir()
+
+    def told() -> str:
+        given = [inputs(archive_file=str(path)) for path in (archive, closed / "a.zip")]
+        return "\n".join(fault for entry in given for fault in faults(entry, RELEASES))
+
+    archive.chmod(0)
+    closed.chmod(0)
+    assert as_nobody(told).count("that can be read on the controller; correct the path") == 2
+
+
 def test_a_password_in_a_url_is_not_told() -> None:
     (fault,) = faults(inputs(archive_url="ftp://user:geheim@example.org/a.zip"), RELEASES)
     assert "geheim" not in fault
@@ -788,6 +812,8 @@ FITTING: dict[str, tuple[dict[str, object], dict[str, object]]] = {
         {"state_dir": "/srv/rustdesk/"},
         {"user_exists": True, "user_home": "/srv/rustdesk"},
     ),
+    "a home with a slash": ({}, {"user_exists": True, "user_home": "/var/lib/rustdesk-server/"}),
+    "an archive on the controller that is not needed": ({"archive_file": __file__}, {"release_fault": ""}),
     "the same key given": ({"private_key": PAIR.private_text}, {"key": VALID}),
     "another key by rotation": ({"private_key": OTHER.private_text, "key_rotate": True}, {"key": VALID}),
     "a known other key by rotation": (
