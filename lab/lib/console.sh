@@ -45,9 +45,9 @@ watch() {
     ticker=$!
 }
 
-# unwatch: until further notice, somebody else says what happens.
+# unwatch: until further notice, somebody else says what happens. KILL, as TERM may wait for the end of a sleep.
 unwatch() {
-    [ -z "$ticker" ] || kill "$ticker" 2>/dev/null || :
+    [ -z "$ticker" ] || kill -KILL "$ticker" 2>/dev/null || :
     ticker=
 }
 
