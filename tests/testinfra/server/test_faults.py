@@ -18,6 +18,8 @@ SERVER = "server-deb13"
 RELAY = "relay-deb13"
 STATE = "/var/lib/rustdesk-server"
 CURRENT = "/opt/rustdesk-server/current"
+READY_SECONDS = 30
+LISTENING = "until [ $(ss -Hltn 'sport = 21115 or sport = 21117' | wc -l) -eq 2 ]; do sleep 0.1; done"
 
 
 @contextmanager
@@ -140,6 +142,8 @@ def test_no_daemon_starts_without_its_key(on: Callable[[str], Host], damage: str
     finally:
         host.check_output("cp --archive /root/kept/* %s/ && rm -r /root/kept", STATE)
         host.check_output("systemctl reset-failed; systemctl restart rustdesk-hbbs rustdesk-hbbr")
+        # They have read their key when they listen; one that is lost before, they replace by a new one.
+        host.check_output(f"timeout {READY_SECONDS} sh -c %s", LISTENING)
 
 
 def test_drift_is_healed(on: Callable[[str], Host]) -> None:
