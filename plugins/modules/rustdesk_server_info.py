@@ -233,7 +233,6 @@ units:
 
 import contextlib
 import grp
-import os
 import platform
 import pwd
 import re
@@ -312,8 +311,6 @@ def foreign_state(state_dir: Path, uid: int | None) -> list[str]:
 
 def foreign_owner(directory: Path, uid: int | None) -> bool:
     """Tell whether a directory, or anything in it, is another user's; False when there is no such directory."""
-    if not directory.is_dir():
-        return False
     for path in (directory, *directory.rglob("*")):
         # A running hbbs makes and removes files beside its database.
         with contextlib.suppress(FileNotFoundError):
@@ -352,8 +349,6 @@ def own_address() -> str:
 
 def bind_fault(address: str) -> str:
     """Say why nothing can listen on an address; an empty one stands for all."""
-    if not address:
-        return ""
     try:
         with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM) as probe:
             probe.bind((address, 0))
@@ -394,9 +389,8 @@ def changed_at(paths: list[Path], now: float) -> float:
     """
     times = [0.0]
     for path in paths:
-        for status_of in (os.lstat, os.stat):
-            with contextlib.suppress(OSError):
-                times.append(status_of(path).st_ctime)
+        with contextlib.suppress(OSError):
+            times.append(path.lstat().st_ctime)
     return max(changed for changed in times if changed <= now)
 
 

@@ -1,0 +1,561 @@
+"""The look at a host: what of it is ours, what is in the way, and what runs with an earlier configuration."""
+
+from __future__ import annotations
+
+import grp
+import hashlib
+import json
+import os
+import platform
+import pwd
+import socket
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import rustdesk_server_info as info
+from ansible.module_utils.listeners import Listener
+from ansible.module_utils.release import DIRECTORIES, MACHINES, install
+
+from .support import GROUP, USER, Archive, as_nobody, pair, release_archive, run_module, tree
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PAIR = pair(1)
+HBBS, HBBR = "rustdesk-hbbs.service", "rustdesk-hbbr.service"
+
+
+class Host:
+    """A machine in a directory: systemd's directories, the deployment's, and a systemctl that says what it is told."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.install_dir = root / "opt" / "rustdesk-server"
+        self.state_dir = root / "state"
+        self.unit_dir = root / "units"
+        self.systemd = root / "systemd"
+        self.tools = root / "bin"
+        self.shown = root / "shown"
+        for directory in (self.install_dir, self.state_dir, self.unit_dir, self.systemd, self.tools):
+            directory.mkdir(parents=True)
+        self.says("")
+
+    def says(self, text: str) -> None:
+        """Make systemctl print a text, and note how it was called."""
+        self.shown.write_text(text, encoding="ascii")
+        script = self.tools / "systemctl"
+        script.write_text(f'#!/bin/sh\necho "$*" >>{self.root}/calls\ncat {self.shown}\n', encoding="ascii")
+        script.chmod(0o755)
+
+    @property
+    def calls(self) -> list[str]:
+        log = self.root / "calls"
+        return log.read_text(encoding="ascii").splitlines() if log.exists() else []
+
+    def runs(
+        self, *, since: float, active: str = "active", reload: str = "no", units: tuple[str, ...] = (HBBS, HBBR)
+    ) -> None:
+        """Let the units run since a moment of the monotonic clock, in seconds."""
+        self.says(
+            "\n".join(
+                f"Id={unit}\nLoadState=loaded\nActiveState={active}\nUnitFileState=enabled\nNeedDaemonReload={reload}\n"
+                f"ExecMainStartTimestampMonotonic={int(since * 1e6)}\n"
+                for unit in units
+            )
+        )
+
+    def deploy(self, archive: Archive) -> None:
+        install(archive.path, self.install_dir, "1.1.16", "amd64", archive.sha256)
+        (self.install_dir / "check-key").touch()
+        for name, text in (("id_ed25519", PAIR.private_text), ("id_ed25519.pub", PAIR.public_text)):
+            (self.state_dir / name).write_text(text, encoding="ascii")
+        (self.state_dir / "blocklist.txt").touch()
+        for unit in (HBBS, HBBR):
+            (self.unit_dir / unit).touch()
+            (self.unit_dir / f"{unit}.d").mkdir()
+            (self.unit_dir / f"{unit}.d" / "10-hardening.conf").touch()
+
+    def looked_at(self, *, check: bool = False, **more: object) -> dict[str, Any]:
+        arguments = {
+            "install_dir": str(self.install_dir),
+            "state_dir": str(self.state_dir),
+            "user": USER,
+            "group": GROUP,
+            "version": "1.1.16",
+        }
+        result = run_module(info.main, arguments | more, check=check)
+        assert PAIR.private_text[:20] not in json.dumps(result)
+        assert "Traceback" not in json.dumps(result)
+        return result
+
+
+@pytest.fixture
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
+    made = Host(tmp_path / "host")
+    monkeypatch.setattr(info, "UNIT_DIR", made.unit_dir)
+    monkeypatch.setattr(info, "SYSTEMD", made.systemd)
+    monkeypatch.setenv("PATH", f"{made.tools}:{os.environ['PATH']}")
+    return made
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Archive:
+    return release_archive(tmp_path / "good.zip")
+
+
+@pytest.fixture
+def deployed(host: Host, archive: Archive) -> Host:
+    host.deploy(archive)
+    return host
+
+
+def a_moment() -> None:
+    """Let the clock of the file system tick, which is coarser than the monotonic one."""
+    time.sleep(0.02)
+
+
+# --- The whole --------------------------------------------------------------------------------------------------------
+
+
+def test_a_bare_host(host: Host) -> None:
+    result = host.looked_at()
+    assert result["changed"] is False
+    assert result["machine"] == platform.machine()
+    assert (result["current_version"], result["release_fault"]) == ("", "version 1.1.16 is not installed")
+    assert (result["archive_fault"], result["bind_fault"], result["occupied"], result["unresolved"]) == ("", "", [], [])
+    assert result["foreign"] == {"install_dir": [], "state_dir": []}
+    assert result["key"]["state"] == "absent"
+    unit = dict.fromkeys(("loaded", "active", "up", "stale", "present", "drop_in_dir"), False)
+    assert result["units"] == {HBBS: unit, HBBR: unit}
+    assert (result["systemd"], result["env_file"], result["address_lists"]) == (True, False, [])
+
+
+def test_a_deployed_host(deployed: Host, archive: Archive) -> None:
+    a_moment()
+    deployed.runs(since=time.monotonic())
+    result = deployed.looked_at(sha256={MACHINES[platform.machine()]: archive.sha256})
+    assert (result["current_version"], result["release_fault"]) == ("1.1.16", "")
+    assert result["key"] == {
+        "state": "valid",
+        "public_key": PAIR.public_text,
+        "fingerprint": PAIR.fingerprint,
+        "detail": "",
+        "public_file_fits": True,
+    }
+    assert result["address_lists"] == ["blocklist.txt"]
+    unit = dict.fromkeys(("loaded", "active", "up", "present", "drop_in_dir"), True) | {"stale": False}
+    assert result["units"] == {HBBS: unit, HBBR: unit}
+
+
+def test_a_look_changes_nothing(deployed: Host) -> None:
+    before = tree(deployed.root / "opt"), tree(deployed.state_dir), tree(deployed.unit_dir)
+    first, second = deployed.looked_at(), deployed.looked_at(check=True)
+    # Others use the disk, too.
+    assert first.pop("free_bytes").keys() == second.pop("free_bytes").keys()
+    assert first == second
+    assert (tree(deployed.root / "opt"), tree(deployed.state_dir), tree(deployed.unit_dir)) == before
+
+
+def test_a_look_takes_no_time(deployed: Host, tmp_path: Path) -> None:
+    """With programs as large as upstream's: most of the time goes into their digests."""
+    large = {f"amd64/{name}": os.urandom(5 * 10**6) for name in ("hbbs", "hbbr", "rustdesk-utils")}
+    archive = release_archive(tmp_path / "large.zip", members=large)
+    install(archive.path, deployed.install_dir, "1.1.16", "amd64", archive.sha256)
+    ports = [f"{port}/{protocol}" for port in range(21115, 21120) for protocol in ("tcp", "udp")]
+    spent = []
+    for _attempt in range(3):
+        began = time.process_time()
+        result = deployed.looked_at(ports=ports, sha256=dict.fromkeys(DIRECTORIES, archive.sha256))
+        spent.append(time.process_time() - began)
+        assert result["release_fault"] == ""
+    assert min(spent) < 0.25
+
+
+def test_what_cannot_be_looked_into_is_told(reachable: Path) -> None:
+    closed = reachable / "closed"
+    closed.mkdir()
+    closed.chmod(0)
+    arguments = {"version": "1.1.16", "install_dir": str(closed / "programs"), "state_dir": str(reachable)}
+    told = as_nobody(lambda: str(run_module(info.main, arguments)["msg"]))
+    assert told == f"{closed / 'programs' / 'current'} cannot be looked at (Permission denied)"
+
+
+@pytest.mark.parametrize("entry", ["21116", "21116/sctp", "port/tcp", "/tcp", "21116/tcp/udp", "123456/tcp", ""])
+def test_a_malformed_port_is_told(entry: str, host: Host) -> None:
+    result = host.looked_at(ports=[entry])
+    assert result["failed"] is True
+    assert result["msg"] == f"ports: '{entry}' is not a port; write it like 21116/udp"
+
+
+# --- Units ------------------------------------------------------------------------------------------------------------
+
+TOUCHED: dict[str, Callable[[Host], Path]] = {
+    "unit": lambda host: host.unit_dir / HBBS,
+    "drop-in": lambda host: host.unit_dir / f"{HBBS}.d" / "10-hardening.conf",
+    "private key": lambda host: host.state_dir / "id_ed25519",
+    "public key": lambda host: host.state_dir / "id_ed25519.pub",
+    "list of addresses": lambda host: host.state_dir / "blocklist.txt",
+    "program": lambda host: host.install_dir / "1.1.16" / "hbbs",
+}
+
+
+@pytest.mark.parametrize("name", TOUCHED)
+def test_a_daemon_is_stale_when_what_it_read_has_changed(name: str, deployed: Host) -> None:
+    a_moment()
+    deployed.runs(since=time.monotonic())
+    assert deployed.looked_at()["units"][HBBS]["stale"] is False
+    a_moment()
+    # Contents do not matter, and the time of the last write can be set: the inode's own time cannot.
+    TOUCHED[name](deployed).chmod(0o600)
+    os.utime(TOUCHED[name](deployed), (0, 0))
+    units = deployed.looked_at()["units"]
+    assert units[HBBS]["stale"] is True
+    assert units[HBBR]["stale"] is (name not in ("unit", "drop-in"))
+
+
+def test_a_daemon_is_stale_when_the_link_leads_to_another_release(deployed: Host) -> None:
+    a_moment()
+    deployed.runs(since=time.monotonic())
+    a_moment()
+    (deployed.install_dir / "current").unlink()
+    (deployed.install_dir / "current").symlink_to("1.1.16")
+    assert deployed.looked_at()["units"][HBBS]["stale"] is True
+
+
+def test_what_hbbs_writes_itself_makes_nothing_stale(deployed: Host) -> None:
+    a_moment()
+    deployed.runs(since=time.monotonic())
+    a_moment()
+    for name in ("db_v2.sqlite3", "db_v2.sqlite3-wal", "id_ed25519.previous"):
+        (deployed.state_dir / name).touch()
+    assert deployed.looked_at()["units"][HBBS]["stale"] is False
+
+
+def test_a_unit_that_systemd_has_not_read_again_is_stale(deployed: Host) -> None:
+    a_moment()
+    deployed.runs(since=time.monotonic(), reload="yes")
+    assert deployed.looked_at()["units"][HBBS]["stale"] is True
+
+
+@pytest.mark.parametrize(
+    ("active", "file_state", "up"),
+    [
+        ("active", "enabled", True),
+        ("active", "disabled", False),
+        ("active", "", False),
+        ("activating", "enabled", False),
+        ("failed", "enabled", False),
+    ],
+)
+def test_only_what_also_starts_at_boot_is_up(active: str, file_state: str, up: bool, host: Host) -> None:
+    host.says(f"Id={HBBS}\nLoadState=loaded\nActiveState={active}\nUnitFileState={file_state}\n")
+    assert host.looked_at()["units"][HBBS]["up"] is up
+
+
+@pytest.mark.parametrize(
+    ("active", "counts"),
+    [("active", True), ("activating", True), ("reloading", True), ("inactive", False), ("failed", False), ("", False)],
+)
+def test_only_what_runs_is_stale(active: str, counts: bool, deployed: Host) -> None:
+    deployed.runs(since=0, active=active)
+    unit = deployed.looked_at()["units"][HBBS]
+    assert (unit["active"], unit["stale"]) == (counts, counts)
+
+
+def test_a_daemon_that_has_not_come_to_its_start_is_stale(deployed: Host) -> None:
+    deployed.says(f"Id={HBBS}\nLoadState=loaded\nActiveState=activating\nExecMainStartTimestampMonotonic=\n")
+    assert deployed.looked_at()["units"][HBBS]["stale"] is True
+
+
+def test_a_clock_that_was_set_back_makes_nothing_stale(deployed: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    deployed.runs(since=time.monotonic())
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now - 3600)
+    assert deployed.looked_at()["units"][HBBS]["stale"] is False
+
+
+def test_units_are_asked_for_in_one_call(host: Host) -> None:
+    host.looked_at()
+    (call,) = host.calls
+    assert call.startswith("show --property=Id,")
+    asked = set(call.split()[1].removeprefix("--property=").split(","))
+    assert {"ActiveState", "UnitFileState", "NeedDaemonReload", "ExecMainStartTimestampMonotonic"} <= asked
+    assert call.endswith(f"-- {HBBS} {HBBR}")
+
+
+def test_each_unit_gets_what_is_said_of_it(host: Host) -> None:
+    host.says(
+        f"Id={HBBR}\nLoadState=not-found\nActiveState=inactive\n\nId={HBBS}\nLoadState=loaded\nActiveState=failed\n"
+        "Description=a=b\n"
+    )
+    units = host.looked_at()["units"]
+    assert (units[HBBS]["loaded"], units[HBBR]["loaded"]) == (True, False)
+    assert units[HBBS]["active"] is False
+
+
+def test_what_a_removal_left_behind_is_present(host: Host) -> None:
+    (host.unit_dir / f"{HBBS}.d").mkdir()
+    (host.unit_dir / HBBR).touch()
+    units = host.looked_at()["units"]
+    assert (units[HBBS]["present"], units[HBBS]["drop_in_dir"]) == (True, True)
+    assert (units[HBBR]["present"], units[HBBR]["drop_in_dir"]) == (True, False)
+
+
+def test_without_systemd_nothing_is_asked(host: Host) -> None:
+    host.systemd.rmdir()
+    result = host.looked_at()
+    assert result["systemd"] is False
+    assert result["units"][HBBS]["loaded"] is False
+    assert host.calls == []
+
+
+def test_without_systemctl_the_rest_is_told(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ansible.module_utils.basic.AnsibleModule.get_bin_path", lambda *_arguments: None)
+    assert host.looked_at()["units"][HBBS]["active"] is False
+
+
+# --- What is in the way -----------------------------------------------------------------------------------------------
+
+
+def test_a_port_that_another_process_holds_is_told(host: Host) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        result = host.looked_at(ports=[f"{port}/tcp", f"{port}/udp"])
+        assert result["occupied"] == [
+            f"{port}/tcp is taken by {Path('/proc/self/comm').read_text(encoding='utf-8').strip()} (pid {os.getpid()})"
+        ]
+        assert host.looked_at(ports=[f"{port}/tcp"], bind_address="192.0.2.1")["occupied"] == []
+
+
+def test_the_own_units_are_not_in_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = [
+        Listener("tcp", "::", 21116, "hbbs", 7, HBBS),
+        Listener("tcp", "::", 21117, "hbbr", 8, "other.service"),
+        Listener("tcp", "0.0.0.0", 21117, "hbbr", 8, "other.service"),
+        Listener("udp", "::", 21116, "hbbs", 9, ""),
+    ]
+    monkeypatch.setattr(info, "listeners", lambda _ports: found)
+    assert info.occupied([], "", [HBBS, HBBR]) == [
+        "21116/udp is taken by hbbs (pid 9)",
+        "21117/tcp is taken by hbbr (pid 8) of other.service",
+    ]
+
+
+@pytest.mark.parametrize(("name", "fits"), [("archive of the release", True), ("another digest", False)])
+def test_an_archive_on_the_host_is_looked_at(name: str, fits: bool, host: Host, archive: Archive) -> None:
+    digest = archive.sha256 if fits else "0" * 64
+    result = host.looked_at(archive=str(archive.path), architecture="amd64", sha256={"amd64": digest})
+    assert name
+    assert (result["archive_fault"] == "") is fits
+
+
+def test_an_archive_for_an_unknown_machine_is_not(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(platform, "machine", lambda: "riscv64")
+    result = host.looked_at(archive="/no/such/file")
+    assert (result["architecture"], result["archive_fault"]) == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("names", "foreign"),
+    [
+        ([], []),
+        (["1.1.16", "1.1.11-1", "current", ".staging", "check-key", "lost+found"], []),
+        (["bin", "current"], ["bin"]),
+        (["1.1.16.bak"], ["1.1.16.bak"]),
+        (["a", "b", "c", "d"], ["a", "b", "c"]),
+    ],
+)
+def test_programs_of_somebody_else_are_noticed(names: list[str], foreign: list[str], tmp_path: Path) -> None:
+    for name in names:
+        (tmp_path / name).mkdir()
+    assert info.foreign_programs(tmp_path) == foreign
+    assert info.foreign_programs(tmp_path / "missing") == []
+
+
+@pytest.mark.parametrize(
+    ("names", "foreign"),
+    [
+        ([], []),
+        (["id_ed25519", "notes.txt"], []),
+        (["id_ed25519.previous"], []),
+        (["db_v2.sqlite3-wal"], []),
+        (["blacklist.txt"], []),
+        ([".config"], []),
+        ([".env"], []),
+        (["lost+found"], []),
+        (["base", "global"], ["base", "global"]),
+        (["a", "b", "c", "d"], ["a", "b", "c"]),
+        (["id_ed25519x"], ["id_ed25519x"]),
+    ],
+)
+def test_a_state_directory_of_somebody_else_is_noticed(names: list[str], foreign: list[str], tmp_path: Path) -> None:
+    for name in names:
+        (tmp_path / name).touch()
+    assert info.foreign_state(tmp_path, None) == foreign
+    assert info.foreign_state(tmp_path, os.geteuid() + 1) == foreign
+    # In the directory of the service's user lies what the operator put there.
+    assert info.foreign_state(tmp_path, os.geteuid()) == []
+    assert info.foreign_state(tmp_path / "missing", None) == []
+
+
+def test_files_of_another_owner_are_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "state" / "deep").mkdir(parents=True)
+    (tmp_path / "state" / "deep" / "file").touch()
+    (tmp_path / "state" / "link").symlink_to("/")
+    mine = os.geteuid()
+    assert info.foreign_owner(tmp_path / "state", mine) is False
+    assert info.foreign_owner(tmp_path / "state", mine + 1) is True
+    assert info.foreign_owner(tmp_path / "state", None) is True
+    assert info.foreign_owner(tmp_path / "missing", None) is False
+    lstat = Path.lstat
+
+    def deep(path: Path) -> os.stat_result:
+        uid = mine + 1 if path.name == "file" else mine
+        return os.stat_result((*lstat(path)[:4], uid, *lstat(path)[5:]))
+
+    monkeypatch.setattr(Path, "lstat", deep)
+    assert info.foreign_owner(tmp_path / "state", mine) is True
+
+    def vanishing(path: Path) -> os.stat_result:
+        if path.name == "file":
+            raise FileNotFoundError(path)
+        return lstat(path)
+
+    monkeypatch.setattr(Path, "lstat", vanishing)
+    assert info.foreign_owner(tmp_path / "state", mine) is False
+
+
+def test_files_of_the_deployment_are_told_by_their_digest(host: Host, tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    mine.touch(mode=0o644)
+    link = tmp_path / "link"
+    link.symlink_to("/etc/passwd")
+    asked = {"/etc/passwd": "0644", str(link): "0644", "/no/such/file": "0644", "/etc": "0755"}
+    assert host.looked_at(files=asked)["files"] == dict.fromkeys(asked, "") | {
+        "/etc/passwd": hashlib.sha256(Path("/etc/passwd").read_bytes()).hexdigest()
+    }
+    assert info.digest_as_wanted(Path("/etc/passwd"), "0600") == ""
+
+
+def test_a_file_of_somebody_else_is_not_as_wanted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "file"
+    path.touch()
+    path.chmod(0o644)
+    lstat = Path.lstat
+
+    def owned(uid: int, gid: int) -> Callable[[Path], os.stat_result]:
+        return lambda path: os.stat_result((*lstat(path)[:4], uid, gid, *lstat(path)[6:]))
+
+    for uid, gid, wanted in ((0, 0, True), (1, 0, False), (0, 1, False)):
+        monkeypatch.setattr(Path, "lstat", owned(uid, gid))
+        assert bool(info.digest_as_wanted(path, "0644")) is wanted
+        assert info.digest_as_wanted(path, "0640") == ""
+
+
+def test_a_state_directory_is_kept_when_it_is_the_services_alone(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    mine = os.geteuid()
+    assert info.is_kept(state, mine, GROUP) is False
+    state.mkdir(mode=0o700)
+    assert info.is_kept(state, mine, GROUP) is True
+    assert info.is_kept(state, mine + 1, GROUP) is False
+    assert info.is_kept(state, None, GROUP) is False
+    assert info.is_kept(state, mine, "no-such-group") is False
+    other = next(entry.gr_name for entry in grp.getgrall() if entry.gr_gid != os.getegid())
+    assert info.is_kept(state, mine, other) is False
+    state.chmod(0o750)
+    assert info.is_kept(state, mine, GROUP) is False
+    state.chmod(0o700)
+    link = tmp_path / "link"
+    link.symlink_to(state)
+    assert info.is_kept(link, mine, GROUP) is False
+
+
+# --- Names, accounts, addresses ---------------------------------------------------------------------------------------
+
+
+def test_names_that_do_not_resolve_are_told(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    resolve = socket.getaddrinfo
+
+    def answer(name: str, *arguments: object) -> object:
+        if name == "nowhere.example.org":
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return resolve("127.0.0.1" if name == "relay.example.org" else name, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(socket, "getaddrinfo", answer)
+    names = ["relay.example.org", "nowhere.example.org", "a" * 64 + ".example.org", "192.0.2.1"]
+    assert host.looked_at(resolve=names)["unresolved"] == names[1:3]
+
+
+def test_accounts_are_looked_up(host: Host) -> None:
+    found = host.looked_at()
+    assert (found["user_exists"], found["group_exists"]) == (True, True)
+    assert found["user_home"] == pwd.getpwnam(USER).pw_dir
+    missing = host.looked_at(user="no-such-user", group="no-such-group")
+    assert (missing["user_exists"], missing["user_home"], missing["group_exists"]) == (False, "", False)
+
+
+@pytest.mark.parametrize(
+    ("address", "fault"),
+    [("", ""), ("127.0.0.1", ""), ("192.0.2.1", "Cannot assign requested address"), ("nonsense", "Name or service")],
+)
+def test_an_address_that_is_not_the_hosts_is_told(address: str, fault: str) -> None:
+    assert info.bind_fault(address).startswith(fault)
+    assert bool(info.bind_fault(address)) is bool(fault)
+
+
+def test_an_ipv6_address_is_bound_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    families = []
+
+    def refused(family: int, _kind: int) -> socket.socket:
+        families.append(family)
+        raise OSError(97, "Address family not supported by protocol")
+
+    monkeypatch.setattr(socket, "socket", refused)
+    assert info.bind_fault("2001:db8::1") == "Address family not supported by protocol"
+    assert families == [socket.AF_INET6]
+
+
+def test_the_own_address_is_the_one_towards_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Routed:
+        """A socket on a host with IPv6 only."""
+
+        def __init__(self, family: int, kind: int) -> None:
+            assert kind == socket.SOCK_DGRAM
+            self.family = family
+
+        def __enter__(self) -> Routed:
+            return self
+
+        def __exit__(self, *_error: object) -> None:
+            pass
+
+        def connect(self, _address: tuple[str, int]) -> None:
+            if self.family == socket.AF_INET:
+                raise OSError(101, "Network is unreachable")
+
+        def getsockname(self) -> tuple[str, int]:
+            return ("2001:db8::7", 1)
+
+    with monkeypatch.context() as patches:
+        patches.setattr(socket, "socket", Routed)
+        assert info.own_address() == "2001:db8::7"
+
+    def none(*_arguments: object) -> None:
+        raise OSError(97, "Address family not supported by protocol")
+
+    monkeypatch.setattr(socket, "socket", none)
+    assert info.own_address() == ""
+
+
+def test_free_space_is_that_of_the_nearest_directory(tmp_path: Path) -> None:
+    missing = info.free_bytes(tmp_path / "a" / "b" / "c")
+    assert missing == pytest.approx(info.free_bytes(tmp_path), rel=0.5)
+    assert missing > 0
+
+
+def test_an_env_file_is_noticed(host: Host) -> None:
+    (host.state_dir / ".env").touch()
+    assert host.looked_at()["env_file"] is True
