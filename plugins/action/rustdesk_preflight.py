@@ -27,6 +27,9 @@ OUTPUTS = {"rustdesk_server_facts"}
 _REFERENCE = re.compile(r"\{\{\s*(rustdesk_\w+)")
 """The variable that a template of a role's default begins with."""
 
+_UNDECRYPTABLE = re.compile("undecryptable variable|Attempting to decrypt|Decryption failed")
+"""What Ansible says of vaulted text that it has no password for; its exception for that is internal."""
+
 
 class ActionModule(ActionBase):
     """Run the checks of a role on the controller, and its look at the host by one remote execution."""
@@ -186,7 +189,7 @@ def _with_origin(faults: list[str], variables: Mapping[str, Any]) -> list[str]:
 
 
 def _evaluation_fault(error: AnsibleError) -> str:
-    if "vault" in str(error).lower():
+    if _UNDECRYPTABLE.search(str(error)):
         return "cannot be decrypted; give the password of the vault it was made with, such as by --ask-vault-pass"
     reason = str(error).partition("\n")[0].rstrip(".")
     return f"cannot be evaluated ({reason}); correct the expression, or what it refers to"

@@ -334,7 +334,7 @@ def _bind(inputs: Inputs) -> Iterator[str]:
         )
     elif ipaddress.ip_address(address).is_loopback:
         yield f"{_name('bind_address')}: no client reaches {address}; give an address of the host, or leave it empty"
-    if () < _numbers(inputs["version"]) < BIND_VERSION:
+    elif () < _numbers(inputs["version"]) < BIND_VERSION:
         yield (
             f"{_name('bind_address')}: needs version 1.1.17, but {_name('version')} is {inputs['version']}; "
             "leave it empty or take a newer version"
