@@ -8,7 +8,7 @@ engine_answers() { docker version --format '{{.Server.Version}}' >/dev/null 2>&1
 # engine_packages: what must be installed before the engine can be started.
 engine_packages() {
     if [ -z "${DOCKER_HOST:-}" ] && ! have dockerd && [ ! -S "$socket" ]; then
-        echo docker.io iptables ca-certificates
+        echo docker.io iptables iproute2 ca-certificates
     elif ! have docker; then
         echo docker.io
     fi

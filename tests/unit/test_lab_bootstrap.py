@@ -98,7 +98,7 @@ def images(machine: Machine, *suites: str) -> None:
 
 def test_missing_packages_need_root(machine: Machine) -> None:
     machine.program("apt-get", "exit 0")
-    packages = "docker.io iptables ca-certificates mmdebstrap debian-archive-keyring"
+    packages = "docker.io iptables iproute2 ca-certificates mmdebstrap debian-archive-keyring"
     remedy = "run 'sudo lab/bootstrap' once, then go on as you are."
     assert machine.bootstrap() == (1, f"error: installing {packages} needs root: {remedy}\n")
 
