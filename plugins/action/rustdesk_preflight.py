@@ -16,7 +16,6 @@ from ansible.plugins.action import ActionBase
 ansible.module_utils.__path__.append(str(Path(__file__).parents[1] / "module_utils"))
 
 from ansible.module_utils import role_inputs, server_inputs
-from ansible.module_utils.ed25519 import is_private
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -63,10 +62,7 @@ class ActionModule(ActionBase):
                 faults += server_inputs.host_faults(inputs, releases, host)
         if faults:
             return self._refuse(result, _with_origin(server_inputs.masked(faults, own), variables), variables)
-        if host.get("failed"):
-            return result | host
-        known = {name: value for name, value in host.items() if name not in ("invocation", "changed")}
-        return result | known | {"changed": False}
+        return result | host
 
     def _spec(self, role_path: Path) -> dict[str, Any]:
         content = yaml.safe_load((role_path / "meta" / "argument_specs.yml").read_text(encoding="utf-8"))
@@ -100,12 +96,11 @@ class ActionModule(ActionBase):
         for name, option in spec.items():
             value = self._default(option) if name in unusable else own.get(name, self._default(option))
             inputs[name.removeprefix(prefix)] = role_inputs.as_bool(value) if option["type"] == "bool" else value
-        key_unusable = {f"{prefix}private_key", f"{prefix}private_key_file"} & set(unusable)
         return inputs | {
             "archive_path": self._found(str(inputs["archive_file"])),
-            "private_key": "" if key_unusable else self._private_key(inputs, variables),
+            "private_key": self._private_key(variables),
             "private_key_given": bool(str(inputs["private_key"] or "").strip()),
-            "private_key_defined": f"{prefix}private_key" in own and not key_unusable,
+            "private_key_defined": f"{prefix}private_key" in own,
             "inventory_hosts": list(variables.get("hostvars", {})),
         }
 
@@ -126,12 +121,10 @@ class ActionModule(ActionBase):
         except AnsibleError:
             return ""
 
-    def _private_key(self, inputs: Mapping[str, Any], variables: Mapping[str, Any]) -> str:
-        if is_private(str(inputs["private_key_file"])):
-            # Looking for a file of that name would tell it to the log.
-            return ""
+    def _private_key(self, variables: Mapping[str, Any]) -> str:
+        """Return the private key from whichever variable gives one, "" when none does or it cannot be read."""
         try:
-            return str(self._templar.template(variables["__rustdesk_server_private_key"])).strip()
+            return str(self._templar.template(variables["__rustdesk_server_private_key"]))
         except AnsibleError:
             return ""
 

@@ -20,7 +20,7 @@ import yaml
 from ansible.parsing.vault import VaultLib, VaultSecret
 
 from .support import ROLE, ROOT, pair
-from .test_server_inputs import HOST
+from .test_server_inputs import HOST, VALID
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -163,6 +163,14 @@ CASES: dict[str, tuple[Variables, list[str]]] = {
         {"rustdesk_server_relays": "relay.example.org"},
         ["rustdesk_server_relays: has to be a list, but is text; write it as [entry, entry]"],
     ),
+    # What would be said of the default in their place is not.
+    "text_for_what_is_needed": (
+        {"rustdesk_server_mode": "rendezvous", "rustdesk_server_relays": "relay.example.org", "rustdesk_host": 5},
+        [
+            "rustdesk_server_host (from rustdesk_host): has to be text, but is a number; put it in quotes",
+            "rustdesk_server_relays: has to be a list, but is text; write it as [entry, entry]",
+        ],
+    ),
     "number_for_text": (
         {"rustdesk_server_version": 1.2},
         ["rustdesk_server_version: has to be text, but is a number; put it in quotes"],
@@ -201,9 +209,7 @@ CASES: dict[str, tuple[Variables, list[str]]] = {
     ),
     "other_vault": (
         {"rustdesk_server_private_key": Vaulted("$ANSIBLE_VAULT;1.1;AES256\n6161\n")},
-        [
-            "rustdesk_server_private_key: cannot be decrypted; give the password of the vault it was made with, such as by"
-        ],
+        ["rustdesk_server_private_key: cannot be decrypted; give the password of the vault it was made with"],
     ),
     "several_kinds": (
         {
@@ -278,6 +284,7 @@ UNUSABLE = {
     "other_vault",
     "several_kinds",
     "text_for_list",
+    "text_for_what_is_needed",
     "undefined",
     "undefined_in_the_site",
     "wrong_expression",
@@ -354,6 +361,12 @@ MEETINGS: dict[str, Variables] = {
         "rustdesk_relay_port": 21117,
     },
     "taken_back": {"rustdesk_server_user": "occupied", "rustdesk_server_state": "absent"},
+    "no_rotation": {
+        "rustdesk_server_user": "keyed",
+        "rustdesk_server_key_rotate": "no",
+        "rustdesk_key": OTHER.public_text,
+    },
+    "rotation": {"rustdesk_server_user": "keyed", "rustdesk_server_key_rotate": "yes"},
     "broken": {"rustdesk_server_user": "broken"},
     "broken_and_bad": {"rustdesk_server_user": "broken", "rustdesk_server_serial": -1},
     "files": {"rustdesk_server_archive_file": "release.zip"},
@@ -370,6 +383,7 @@ SEEN: dict[str, Variables] = {
         "env_file": True,
         "unresolved": ["a.b"],
     },
+    "keyed": {"group_exists": True, "key": VALID},
     "broken": {"msg": "/opt cannot be looked at (Permission denied)"},
 }
 
@@ -416,6 +430,11 @@ def test_a_server_is_taken_back_whatever_else_is_on_the_host(met: Run) -> None:
     assert looks.keys() == {True, False}
     # What is no address would only make the look fail.
     assert looks[True]["bind_address"] == ""
+
+
+def test_a_switch_may_be_written_as_text(met: Run) -> None:
+    assert named(met.outcomes["no_rotation"]) == ["public_key (from rustdesk_key)"]
+    assert met.outcomes["rotation"]["failed"] is False
 
 
 def test_a_look_that_fails_is_told_unless_faults_are_known(met: Run) -> None:
