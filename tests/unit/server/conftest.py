@@ -19,5 +19,9 @@ def reachable() -> Iterator[Path]:
     directory = Path(tempfile.mkdtemp(prefix="rustdesk-unit-"))
     directory.chmod(0o755)
     yield directory
+    # What a test closed has to be opened, from the outside in.
     directory.chmod(0o755)
+    for path in directory.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            path.chmod(0o755)
     shutil.rmtree(directory)

@@ -477,7 +477,13 @@ def ansible_run(state: Path, tmp_path: Path) -> Callable[..., str]:
         ended = subprocess.run(
             [ANSIBLE, "-i", "localhost,", "-vvv", "--diff", "play.yml"],
             cwd=tmp_path,
-            env=os.environ | {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_FORCE_COLOR": "0"},
+            env=os.environ
+            | {
+                "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+                "ANSIBLE_FORCE_COLOR": "0",
+                "ANSIBLE_HOME": str(tmp_path / ".ansible"),
+                "ANSIBLE_REMOTE_TEMP": str(tmp_path / "remote"),
+            },
             capture_output=True,
             text=True,
             check=False,

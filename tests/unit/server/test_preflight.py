@@ -118,6 +118,7 @@ class Bench:
         inventory = {"all": {"hosts": hosts, "vars": common}}
         (self.root / "hosts.yml").write_text(yaml.dump(inventory, Dumper=WithVault), encoding="utf-8")
         ended = self.play("-i", "hosts.yml", "play.yml", *options)
+        assert (self.root / "outcomes.json").exists(), ended.stdout + ended.stderr
         looks = self.root / "looks"
         return Run(
             ended.stdout + ended.stderr,
@@ -132,6 +133,8 @@ class Bench:
             "ANSIBLE_ROLES_PATH": str(self.root / "roles"),
             "ANSIBLE_LIBRARY": str(self.root / "library"),
             "ANSIBLE_FORCE_COLOR": "0",
+            "ANSIBLE_HOME": str(self.root / ".ansible"),
+            "ANSIBLE_REMOTE_TEMP": str(self.root / "remote"),
         }
         return subprocess.run(
             [ANSIBLE_PLAYBOOK, *arguments],
