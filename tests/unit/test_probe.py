@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).resolve().parents[2]
-TIMEOUT = 0.6
+TIMEOUT = 1.2
 HBBS_TCP = ("nat_test", "rendezvous_tcp", "key_accepted", "key_enforced")
 RELAY = ("relay_accepted", "relay_enforced", "relay_bytes")
 RELAY_WITH_KEY = ("relay_accepted", "relay_bytes")
@@ -248,7 +248,7 @@ def test_misbehaviour_turns_exactly_its_proofs_red(site: Callable[[], Site], exp
     running = site()
     report = prove(running)
     assert red(report) == expected
-    assert time.monotonic() - start < TIMEOUT + 1
+    assert time.monotonic() - start < TIMEOUT + 3
     for name, cause in expected.items():
         failed = proof(report, name)
         assert failed.state == "failed"
@@ -578,7 +578,7 @@ def test_a_dropped_connection_is_told_from_a_refused_one() -> None:
     with overflowing() as (address, port):
         start = time.monotonic()
         report = prove(Site(), relay=f"{address}:{port}")
-        assert time.monotonic() - start < TIMEOUT + 1
+        assert time.monotonic() - start < TIMEOUT + 3
     assert red(report) == all_of(RELAY, Cause.TIMEOUT)
     assert "did not answer the connection" in proof(report, "relay_bytes").detail
     assert f"Open {port}/tcp" in proof(report, "relay_bytes").remedy
