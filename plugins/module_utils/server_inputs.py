@@ -93,6 +93,7 @@ def host_faults(inputs: Inputs, releases: Mapping[str, Any], host: Mapping[str, 
     found = [*_ownership_faults(inputs, host)]
     if inputs["state"] == "present":
         found += [
+            *_trap_faults(inputs, host),
             *_platform_faults(inputs, releases, host),
             *_room_faults(inputs, host),
             *_network_faults(inputs, host),
@@ -557,6 +558,15 @@ def _ownership_faults(inputs: Inputs, host: Mapping[str, Any]) -> Iterator[str]:
             f"{_name('user')}: the host has a user {inputs['user']} already, whose home {host['user_home']} is not "
             f"{_name('state_dir')} ({state_dir}), and the role would take it over and remove it; "
             "give the service an account of its own, or the directory it had"
+        )
+
+
+def _trap_faults(inputs: Inputs, host: Mapping[str, Any]) -> Iterator[str]:
+    """Refuse to write where the service, should it be broken into, may lead root elsewhere."""
+    for name in host["traps"]:
+        yield (
+            f"{_name('state_dir')}: {inputs['state_dir']}/{name} is a link or something else that is no file; "
+            "find out who made it, and remove it"
         )
 
 

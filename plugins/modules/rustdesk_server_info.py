@@ -177,6 +177,11 @@ address_lists:
   returned: always
   type: list
   elements: str
+traps:
+  description: Those of them that are no regular files, so that whoever writes them would be led elsewhere.
+  returned: always
+  type: list
+  elements: str
 key:
   description: The key pair in the state directory, without its secret.
   returned: always
@@ -317,6 +322,14 @@ def foreign_owner(directory: Path, uid: int | None) -> bool:
             if path.lstat().st_uid != uid:
                 return True
     return False
+
+
+def is_trap(path: Path) -> bool:
+    """Tell whether a path is there and is no regular file."""
+    try:
+        return not stat.S_ISREG(path.lstat().st_mode)
+    except OSError:
+        return False
 
 
 def digest_as_wanted(path: Path, mode: str) -> str:
@@ -491,6 +504,7 @@ def look(module: AnsibleModule) -> dict[str, Any]:
         "state_dir_exists": state_dir.is_dir(),
         "state_dir_foreign": foreign_owner(state_dir, user.pw_uid if user else None),
         "address_lists": [name for name in ADDRESS_LISTS if (state_dir / name).exists()],
+        "traps": [name for name in ADDRESS_LISTS if is_trap(state_dir / name)],
         "state_dir_kept": is_kept(state_dir, user.pw_uid if user else None, params["group"]),
         "key": asdict(inspect(state_dir)),
         "files": {path: digest_as_wanted(Path(path), str(mode)) for path, mode in params["files"].items()},

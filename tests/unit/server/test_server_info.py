@@ -400,6 +400,22 @@ def test_a_state_directory_of_somebody_else_is_noticed(names: list[str], foreign
     assert info.foreign_state(tmp_path / "missing", None) == []
 
 
+@pytest.mark.parametrize("name", ["blocklist.txt", "blacklist.txt"])
+def test_a_trap_in_place_of_a_list_is_told(name: str, deployed: Host) -> None:
+    assert deployed.looked_at()["traps"] == []
+    path = deployed.state_dir / name
+    traps: list[Callable[[], None]] = [
+        lambda: path.symlink_to("/etc/shadow"),
+        lambda: path.symlink_to("/no/such/file"),
+        lambda: os.mkfifo(path),
+        path.mkdir,
+    ]
+    for trap in traps:
+        path.unlink(missing_ok=True)
+        trap()
+        assert deployed.looked_at()["traps"] == [name]
+
+
 def test_files_of_another_owner_are_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "state" / "deep").mkdir(parents=True)
     (tmp_path / "state" / "deep" / "file").touch()

@@ -638,6 +638,7 @@ HOST: dict[str, Any] = {
     "free_bytes": {"install_dir": 10**9, "state_dir": 10**9},
     "foreign": {"install_dir": [], "state_dir": []},
     "env_file": False,
+    "traps": [],
     "user_exists": False,
     "user_home": "",
     "group_exists": False,
@@ -649,6 +650,12 @@ MALFORMED = {"state": "malformed", "public_key": "", "fingerprint": "", "detail"
 HALF = {"state": "public_only", "public_key": PAIR.public_text, "fingerprint": "", "detail": "id_ed25519 is not there"}
 
 MEETINGS: list[tuple[str, dict[str, object], dict[str, object], str]] = [
+    (
+        "state_dir",
+        {},
+        {"traps": ["blocklist.txt"]},
+        "/var/lib/rustdesk-server/blocklist.txt is a link or something else",
+    ),
     (
         "state",
         {},
@@ -835,7 +842,13 @@ FITTING: dict[str, tuple[dict[str, object], dict[str, object]]] = {
     "a group that is there": ({"group": "relays"}, {"group_exists": True}),
     "a host to take the server from": (
         {"state": "absent"},
-        {"architecture": "", "key": MALFORMED, "env_file": True, "free_bytes": {"install_dir": 0, "state_dir": 0}},
+        {
+            "traps": ["blocklist.txt"],
+            "architecture": "",
+            "key": MALFORMED,
+            "env_file": True,
+            "free_bytes": {"install_dir": 0, "state_dir": 0},
+        },
     ),
 }
 
