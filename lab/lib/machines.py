@@ -28,6 +28,13 @@ def molecule_memory(lab: str) -> Path:
     return CACHE / "molecule" / lab
 
 
+def forget_lost_machines() -> None:
+    """Let molecule start machines anew that are gone behind its back; it believes its notes."""
+    status, running = run(["docker", "ps", "--quiet", "--filter", f"label=rustdesk-lab={lab_name()}"])
+    if status == 0 and not running.strip():
+        shutil.rmtree(molecule_memory(lab_name()), ignore_errors=True)
+
+
 def create(console: Console) -> bool:
     """Start the machines that do not run; returns whether all of them do."""
     return _playbook("create", "starting", console)

@@ -13,7 +13,7 @@ import sys
 from dataclasses import dataclass
 
 from console import ROOT, Console, run
-from machines import CACHE, OWNER, destroy, lab_name, molecule_memory
+from machines import CACHE, OWNER, destroy, forget_lost_machines, lab_name, molecule_memory
 from results import Counts, Play, plays, pytest_counts
 
 SETTINGS = ROOT / ".config" / "molecule" / "config.yml"
@@ -54,6 +54,7 @@ def judge(name: str, step: str, status: int, output: str, played: list[Play], te
 
 def run_scenario(name: str, step: str, console: Console, extra: tuple[str, ...] = ()) -> Outcome:
     """Run a step of a scenario on the machines that are there, or on new ones; they are left standing."""
+    forget_lost_machines()
     lab = lab_name()
     results = CACHE / "results" / lab / name
     shutil.rmtree(results, ignore_errors=True)
@@ -64,7 +65,6 @@ def run_scenario(name: str, step: str, console: Console, extra: tuple[str, ...] 
         "MOLECULE_EPHEMERAL_DIRECTORY": str(molecule_memory(lab)),
         "MOLECULE_COMMAND_BORDERS": "false",
         "ANSIBLE_CALLBACK_PLUGINS": f"{ROOT}/plugins/callback:{ROOT}/lab/lib/callback",
-        "ANSIBLE_CALLBACKS_ENABLED": "lab_record",
         "ANSIBLE_DEPRECATION_WARNINGS": "True",
         "LAB_RECORD": str(record),
         "PYTEST_ADDOPTS": f"--junitxml={report}",

@@ -9,8 +9,7 @@ short_description: Writes down which machines a playbook reached
 description:
   - Appends one line of JSON per playbook, with the number of tasks that ran and failed on each machine.
   - Ansible calls a play without hosts a success. With this record a test can tell.
-requirements:
-  - enabled in configuration
+  - Runs wherever it is found, beside what a configuration enables.
 options:
   record:
     description: The file that lines are appended to.
@@ -33,7 +32,6 @@ class CallbackModule(CallbackBase):
     CALLBACK_VERSION = 2.0
     CALLBACK_TYPE = "notification"
     CALLBACK_NAME = "lab_record"
-    CALLBACK_NEEDS_ENABLED = True
 
     playbook = ""
 
