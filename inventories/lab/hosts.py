@@ -37,6 +37,10 @@ MACHINES = (
     Machine("server-ubuntu2404", "rustdesk_servers", "noble"),
     Machine("relay-deb13", "rustdesk_relays", "trixie"),
     Machine("client-deb12", "lab_clients", "bookworm"),
+    Machine("endpoint-ufw", "rustdesk_endpoints_linux", "bookworm"),
+    Machine("endpoint-firewalld", "rustdesk_endpoints_linux", "trixie"),
+    Machine("endpoint-nftables", "rustdesk_endpoints_linux", "bookworm"),
+    Machine("endpoint-plain", "rustdesk_endpoints_linux", "trixie"),
     Machine(
         "outside",
         "lab_outside",
@@ -45,6 +49,9 @@ MACHINES = (
         command=("--unit=outside.target",),
     ),
 )
+
+PARENTS = {"rustdesk_endpoints": ("rustdesk_endpoints_linux", "rustdesk_endpoints_windows")}
+"""Groups of groups."""
 
 
 def available(machines: tuple[Machine, ...], built: frozenset[str]) -> tuple[Machine, ...]:
@@ -65,9 +72,12 @@ def inventory(lab: str, machines: tuple[Machine, ...]) -> dict[str, object]:
     if not re.fullmatch(r"[a-z][a-z0-9]*", lab):
         msg = f"RUSTDESK_LAB is {lab!r}: use a lower-case word such as demo or test"
         raise ValueError(msg)
-    groups = {
+    groups: dict[str, dict[str, list[str]]] = {
         group: {"hosts": [m.name for m in machines if m.group == group]}
         for group in sorted({m.group for m in MACHINES})
+    }
+    groups |= {
+        parent: {"children": [child for child in children if child in groups]} for parent, children in PARENTS.items()
     }
     hostvars = {
         m.name: {
