@@ -17,7 +17,14 @@ from ansible.plugins.action import ActionBase
 # Ansible sends configured module utilities to targets, but does not import them on the controller.
 ansible.module_utils.__path__.append(str(Path(__file__).parents[1] / "module_utils"))
 
-from ansible.module_utils import firewall_inputs, firewall_plan, role_inputs, server_inputs
+from ansible.module_utils import (
+    client_checks,
+    client_inputs,
+    firewall_inputs,
+    firewall_plan,
+    role_inputs,
+    server_inputs,
+)
 from ansible.module_utils.ed25519 import is_private
 
 OUTPUTS = {"rustdesk_server_facts", "rustdesk_firewall_facts"}
@@ -68,6 +75,12 @@ ROLES = {
         look=_look_for_server,
         host_faults=lambda inputs, host: server_inputs.host_faults(inputs, inputs["releases"], host),
     ),
+    "rustdesk_client": Checks(
+        faults=client_inputs.faults,
+        look=client_checks.look,
+        host_faults=client_checks.host_faults,
+        known=client_checks.known,
+    ),
     "rustdesk_firewall": Checks(
         faults=firewall_inputs.faults,
         look=firewall_plan.look,
@@ -85,7 +98,7 @@ class ActionModule(ActionBase):
     """Run the checks of a role on the controller, and its look at the host by one remote execution."""
 
     _requires_connection = True
-    _VALID_ARGS = frozenset({"role", "again"})
+    _VALID_ARGS = frozenset({"role", "host", "again"})
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return what is known of the host, or fail with all faults."""
@@ -117,7 +130,7 @@ class ActionModule(ActionBase):
         if host.get("failed"):
             return result | host
         known = {name: value for name, value in host.items() if name not in ("invocation", "changed")}
-        return result | known | {"changed": False} | checks.known(inputs, host)
+        return {**result, **known, "changed": False, **checks.known(inputs, host)}
 
     def _spec(self, role_path: Path) -> dict[str, Any]:
         content = yaml.safe_load((role_path / "meta" / "argument_specs.yml").read_text(encoding="utf-8"))
@@ -157,7 +170,11 @@ class ActionModule(ActionBase):
         how = [self._templar.template(variables.get(f"ansible_{name}", "")) for name in ("shell_type", "connection")]
         # A look at the role's own work is not disturbed by what is still to be confirmed.
         again = role_inputs.as_bool(self._task.args.get("again", False))
-        return inputs | {"windows": firewall_plan.windows_shell(*map(str, how)), "again": again}
+        inputs |= {"windows": firewall_plan.windows_shell(*map(str, how)), "again": again}
+        if prefix == client_inputs.PREFIX:
+            inputs["package_path"] = self._found(str(inputs["package_file"]))
+            inputs["packages"] = self._templar.template(variables["__rustdesk_client_packages"])
+        return inputs
 
     def _server_inputs(
         self,
@@ -205,7 +222,8 @@ class ActionModule(ActionBase):
     def _look_at_host(self, checks: Checks, inputs: Inputs, variables: dict[str, Any]) -> dict[str, Any]:
         wanted = checks.look(inputs)
         if wanted is None:
-            return {}
+            # On Windows, tasks have looked.
+            return dict(self._task.args.get("host") or {})
         module, arguments = wanted
         host: dict[str, Any] = self._execute_module(module_name=module, module_args=arguments, task_vars=variables)
         return host
