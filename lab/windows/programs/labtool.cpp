@@ -1,10 +1,11 @@
-// What the PowerShell stand-in asks of Wine itself: services, sharing of open files, versions and installer packages.
+// What the PowerShell stand-in asks of Wine itself: services, registry, sharing of open files, versions and installer packages.
 //
 // Every command prints one JSON value and ends with status 0; a refusal of Windows prints {"error": code} and ends with 1.
 // Usage: labtool service list | create NAME PATH | delete NAME | start NAME | stop NAME
 //        labtool service set NAME start auto|delayed|manual|disabled | display TEXT | description TEXT | path PATH
 //        labtool sharing read|write|delete PATH      may this file be opened so, beside those who have it open?
 //        labtool hold none|read|all PATH             keeps it open, granting others that much, until standard input ends
+//        labtool registry query KEY | create KEY | delete KEY | set KEY NAME TYPE HEX | delete-value KEY NAME
 //        labtool version PATH                        the four numbers of a file's version resource
 //        labtool product-code MSI | product-state CODE
 #include "text.h"
@@ -193,6 +194,95 @@ std::string hold(const std::wstring &shared, const std::wstring &path) {
     return "{}";
 }
 
+struct Place {
+    HKEY hive;
+    std::wstring key;
+};
+
+Place place_of(const std::wstring &path) {
+    static const std::map<std::wstring, HKEY> hives = {{L"HKCC", HKEY_CURRENT_CONFIG},
+                                                       {L"HKCR", HKEY_CLASSES_ROOT},
+                                                       {L"HKCU", HKEY_CURRENT_USER},
+                                                       {L"HKLM", HKEY_LOCAL_MACHINE},
+                                                       {L"HKU", HKEY_USERS}};
+    const auto slash = path.find(L'\\');
+    return {hives.at(path.substr(0, slash)), slash == std::wstring::npos ? L"" : path.substr(slash + 1)};
+}
+
+struct OpenKey {
+    HKEY handle = nullptr;
+    ~OpenKey() { RegCloseKey(handle); }
+};
+
+void demand(LONG code) {
+    if (code != ERROR_SUCCESS) refuse(code);
+}
+
+std::string hex_of(const BYTE *data, DWORD size) {
+    static constexpr char digits[] = "0123456789abcdef";
+    std::string out;
+    for (DWORD i = 0; i < size; i++) {
+        out += digits[data[i] >> 4];
+        out += digits[data[i] & 15];
+    }
+    return out;
+}
+
+std::vector<BYTE> bytes_of(const std::wstring &hex) {
+    std::vector<BYTE> out;
+    for (size_t i = 0; i + 1 < hex.size(); i += 2) out.push_back(static_cast<BYTE>(std::stoul(hex.substr(i, 2), nullptr, 16)));
+    return out;
+}
+
+// {"values": [[name, type, hex], ...], "sub_keys": [name, ...]}; null when there is no such key.
+std::string query_key(const Place &place) {
+    OpenKey key;
+    const LONG opened = RegOpenKeyExW(place.hive, place.key.c_str(), 0, KEY_READ, &key.handle);
+    if (opened == ERROR_FILE_NOT_FOUND) return "null";
+    demand(opened);
+    std::vector<wchar_t> name(32768);
+    std::vector<BYTE> data(1 << 20);
+    std::string out = "{\"values\": [";
+    for (DWORD i = 0;; i++) {
+        DWORD length = static_cast<DWORD>(name.size()), size = static_cast<DWORD>(data.size()), type = 0;
+        const LONG code = RegEnumValueW(key.handle, i, name.data(), &length, nullptr, &type, data.data(), &size);
+        if (code == ERROR_NO_MORE_ITEMS) break;
+        demand(code);
+        out += (i ? ", [" : "[") + json(std::wstring_view(name.data(), length)) + ", " + std::to_string(type) + ", \"" +
+               hex_of(data.data(), size) + "\"]";
+    }
+    out += "], \"sub_keys\": [";
+    for (DWORD i = 0;; i++) {
+        DWORD length = static_cast<DWORD>(name.size());
+        const LONG code = RegEnumKeyExW(key.handle, i, name.data(), &length, nullptr, nullptr, nullptr, nullptr);
+        if (code == ERROR_NO_MORE_ITEMS) break;
+        demand(code);
+        out += (i ? ", " : "") + json(std::wstring_view(name.data(), length));
+    }
+    return out + "]}";
+}
+
+std::string registry(const std::vector<std::wstring> &args) {
+    const auto &act = args.at(0);
+    const Place place = place_of(args.at(1));
+    if (act == L"query") return query_key(place);
+    if (act == L"delete") {
+        demand(RegDeleteTreeW(place.hive, place.key.c_str()));
+        return "{}";
+    }
+    OpenKey key;
+    demand(RegCreateKeyExW(place.hive, place.key.c_str(), 0, nullptr, 0, KEY_ALL_ACCESS, nullptr, &key.handle, nullptr));
+    if (act == L"set") {
+        const auto data = bytes_of(args.at(4));
+        demand(RegSetValueExW(key.handle, args.at(2).c_str(), 0, std::stoul(args.at(3)), data.data(), static_cast<DWORD>(data.size())));
+    } else if (act == L"delete-value") {
+        demand(RegDeleteValueW(key.handle, args.at(2).c_str()));
+    } else if (act != L"create") {
+        refuse(ERROR_INVALID_PARAMETER);
+    }
+    return "{}";
+}
+
 std::string version(const std::wstring &path) {
     DWORD ignored = 0;
     const DWORD size = GetFileVersionInfoSizeW(path.c_str(), &ignored);
@@ -229,6 +319,7 @@ std::string run(const std::vector<std::wstring> &args) {
     if (command == L"service") return service({args.begin() + 1, args.end()});
     if (command == L"sharing") return sharing(args.at(1), args.at(2));
     if (command == L"hold") return hold(args.at(1), args.at(2));
+    if (command == L"registry") return registry({args.begin() + 1, args.end()});
     if (command == L"version") return version(args.at(1));
     if (command == L"product-code") return product_code(args.at(1));
     if (command == L"product-state") return product_state(args.at(1));
