@@ -6,8 +6,8 @@ and again whenever nftables.service has replaced the ruleset.
 
 For each direction (in, out) two files say what is wanted:
 
-* `<direction>.nft`: a table of our own, which replaces itself in one transaction,
-* `<direction>.pass`: a rule a line, for chains of others that deny what is not allowed. What is accepted in one table can
+* `/etc/rustdesk-firewall-<direction>.nft`: a table of our own, which replaces itself in one transaction,
+* `/etc/rustdesk-firewall-<direction>.pass`: a rule a line, for chains of others that deny what is not allowed. What is accepted in one table can
   still be dropped in another one (nft(8), "VERDICT STATEMENTS"), so the way has to be opened in these chains themselves.
   The rules carry a comment by which they are found again.
 
@@ -33,8 +33,9 @@ TAG = "rustdesk_firewall"
 DIRECTIONS = {"in": "input", "out": "output"}
 """The role's directions, and the hooks of the kernel they are filtered at."""
 
-DIRECTORY = Path("/etc/rustdesk-firewall")
 STATE = Path("/run/rustdesk-firewall")
+ACTIVATED = Path("/etc/rustdesk-firewall-activated")
+"""Names the firewall that the role has switched on."""
 
 _FAMILIES = ("inet", "ip", "ip6")
 _IPTABLES_CHAINS = ("INPUT", "OUTPUT", "FORWARD")
@@ -77,6 +78,11 @@ class Chain:
 def comment(direction: str) -> str:
     """Return what comments of a direction's rules begin with."""
     return f"{TAG} {direction}"
+
+
+def file_of(direction: str, kind: str) -> Path:
+    """Return the file of a direction; its kind is nft or pass."""
+    return Path(f"/etc/rustdesk-firewall-{direction}.{kind}")
 
 
 def own_table(direction: str) -> str:
@@ -239,7 +245,7 @@ def load() -> None:
     objects = ruleset()
     commands = ""
     for direction in DIRECTIONS:
-        table, passes = DIRECTORY / f"{direction}.nft", DIRECTORY / f"{direction}.pass"
+        table, passes = file_of(direction, "nft"), file_of(direction, "pass")
         commands += transaction(
             objects,
             direction,

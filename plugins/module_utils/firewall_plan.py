@@ -8,7 +8,7 @@ import ipaddress
 from collections.abc import Mapping
 from typing import Any
 
-from ansible.module_utils.firewall_nft import DIRECTIONS, DIRECTORY, TAG, comment
+from ansible.module_utils.firewall_nft import DIRECTIONS, TAG, comment, file_of
 
 Inputs = Mapping[str, Any]
 """As in `firewall_inputs`."""
@@ -16,7 +16,7 @@ Host = Mapping[str, Any]
 """What the module rustdesk_firewall_info returned; nothing for a Windows host."""
 Rule = dict[str, Any]
 
-LIBRARY = "/usr/local/lib/rustdesk-firewall/load.py"
+LOADER = "/usr/local/lib/rustdesk-firewall.py"
 UNIT = "/etc/systemd/system/rustdesk-firewall.service"
 SERVICES = "/etc/firewalld/services"
 POLICIES = "/etc/firewalld/policies"
@@ -193,9 +193,9 @@ def wanted_files(inputs: Inputs, host: Host) -> list[str]:
     """Return the files the role has to have on the host for this direction, and those both directions share."""
     direction, files = inputs["direction"], []
     if _writes(inputs, host, "nftables") or (chosen_backend(inputs, host) and needs_table(inputs)):
-        files += [f"{DIRECTORY}/{direction}.nft", LIBRARY, UNIT]
+        files += [str(file_of(direction, "nft")), LOADER, UNIT]
     if _writes(inputs, host, "nftables"):
-        files.append(f"{DIRECTORY}/{direction}.pass")
+        files.append(str(file_of(direction, "pass")))
     if _writes(inputs, host, "firewalld"):
         files.append(f"{SERVICES}/{firewalld_service(direction)}.xml")
         if direction == "out":
@@ -206,13 +206,13 @@ def wanted_files(inputs: Inputs, host: Host) -> list[str]:
 def _removable_files(inputs: Inputs, host: Host) -> list[str]:
     direction = inputs["direction"]
     files = [
-        f"{DIRECTORY}/{direction}.nft",
-        f"{DIRECTORY}/{direction}.pass",
+        str(file_of(direction, "nft")),
+        str(file_of(direction, "pass")),
         f"{POLICIES}/{firewalld_service(direction)}.xml",
         f"{SERVICES}/{firewalld_service(direction)}.xml",
     ]
-    if not any(f"{DIRECTORY}/{other}.nft" in host["files"] for other in DIRECTIONS if other != direction):
-        files += [LIBRARY, UNIT]
+    if not any(str(file_of(other, "nft")) in host["files"] for other in DIRECTIONS if other != direction):
+        files += [LOADER, UNIT]
     return files
 
 
@@ -251,7 +251,7 @@ def plan(inputs: Inputs, host: Host) -> dict[str, Any]:
         "load": (
             unit and not (nftables["intact"][direction] and direction in nftables["loaded"] and nftables["unit_active"])
         )
-        or any(path.startswith((str(DIRECTORY), LIBRARY, UNIT)) for path in files["write"] + files["remove"]),
+        or any(path.startswith(("/etc/rustdesk-firewall-", LOADER, UNIT)) for path in files["write"] + files["remove"]),
         "enable": unit and not nftables["unit_enabled"],
         "activate": backend if not absent and backend not in host["active"] else "",
         "deactivate": host["activated"] if _is_last(inputs, host) else "",

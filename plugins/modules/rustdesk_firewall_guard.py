@@ -69,18 +69,17 @@ from pathlib import Path
 
 from ansible.module_utils import firewall_nft, firewall_undo
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.firewall_nft import DIRECTIONS, DIRECTORY
-from ansible.module_utils.firewall_plan import LIBRARY, POLICIES, SERVICES, UNIT, firewalld_service
+from ansible.module_utils.firewall_nft import ACTIVATED, DIRECTIONS, file_of
+from ansible.module_utils.firewall_plan import LOADER, POLICIES, SERVICES, UNIT, firewalld_service
 
 NAME = "rustdesk-firewall-undo"
-ACTIVATED = DIRECTORY / "activated"
 _SYSTEM = Path("/etc/systemd/system")
 
 
 def paths(zones: list[str]) -> list[Path]:
     """Return every file that a change of the role may touch."""
-    found = [Path(LIBRARY), Path(UNIT), ACTIVATED]
-    found += [DIRECTORY / f"{direction}.{kind}" for direction in DIRECTIONS for kind in ("nft", "pass")]
+    found = [Path(LOADER), Path(UNIT), ACTIVATED]
+    found += [file_of(direction, kind) for direction in DIRECTIONS for kind in ("nft", "pass")]
     found += [_SYSTEM / f"{unit}.wants" / Path(UNIT).name for unit in ("multi-user.target", "nftables.service")]
     found += [Path("/etc/ufw", name) for name in ("user.rules", "user6.rules", "ufw.conf")]
     for name in DIRECTIONS:

@@ -162,14 +162,13 @@ from typing import Any
 
 from ansible.module_utils import firewall_undo
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.firewall_nft import DIRECTIONS, DIRECTORY, TAG, NftError, denying, intact, own_table, ruleset
-from ansible.module_utils.firewall_plan import LIBRARY, POLICIES, SERVICES, UNIT, firewalld_service
+from ansible.module_utils.firewall_nft import ACTIVATED, DIRECTIONS, TAG, NftError, denying, file_of, intact, own_table, ruleset
+from ansible.module_utils.firewall_plan import LOADER, POLICIES, SERVICES, UNIT, firewalld_service
 
 SYSTEMD = Path("/run/systemd/system")
 """Exists where systemd is the system's manager (sd_booted(3))."""
 UFW = Path("/etc/ufw")
 ZONES = (Path("/etc/firewalld/zones"), Path("/usr/lib/firewalld/zones"))
-ACTIVATED = DIRECTORY / "activated"
 
 _UNITS = ("firewalld.service", "nftables.service", "rustdesk-firewall.service")
 _TUPLE = re.compile(
@@ -449,8 +448,8 @@ def ufw_active(module: AnsibleModule) -> bool:
 
 def own_files() -> dict[str, str]:
     """Return the files of the role, with their digests."""
-    paths = [Path(LIBRARY), Path(UNIT)]
-    paths += [DIRECTORY / f"{direction}.{kind}" for direction in DIRECTIONS for kind in ("nft", "pass")]
+    paths = [Path(LOADER), Path(UNIT)]
+    paths += [file_of(direction, kind) for direction in DIRECTIONS for kind in ("nft", "pass")]
     paths += [Path(f"{SERVICES}/{firewalld_service(name)}.xml") for name in DIRECTIONS]
     paths += [Path(f"{POLICIES}/{firewalld_service(name)}.xml") for name in DIRECTIONS]
     return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths if path.exists()}

@@ -1,0 +1,114 @@
+"""Bad input is refused with the variable's name and the way out, and the host stays as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from machines import BACKENDS, FILES, PORTS, RULES, refused
+
+if TYPE_CHECKING:
+    from testinfra.host import Host
+
+PREFIX = "rustdesk_firewall_"
+
+
+def ports(**change: Any) -> dict[str, Any]:
+    """The port list with an entry that differs."""
+    return {"ports": [*PORTS[1:], {**PORTS[0], **change}]}
+
+
+@dataclass(frozen=True)
+class Case:
+    """Variables without their prefix that cannot work, what the message has to say, and the host."""
+
+    says: tuple[str, ...]
+    variables: dict[str, Any] = field(default_factory=dict)
+    backend: str = "nftables"
+
+
+CASES = {
+    "unknown state": Case(("state", "present, absent"), {"state": "deployed"}),
+    "unknown direction": Case(("direction", "out, in"), {"direction": "both"}),
+    "unknown backend": Case(("backend", "nftables"), {"backend": "pf"}),
+    "backend of Windows": Case(("backend", "PowerShell"), {"backend": "windows"}),
+    "backend that is not installed": Case(("backend", "ufw is not installed"), {"backend": "ufw"}),
+    "misspelt variable": Case(("prots", "rustdesk_firewall_ports"), {"prots": PORTS}),
+    "no ports": Case(("ports", "rustdesk_ports"), {"ports": []}),
+    "ports as text": Case(("ports", "a list"), {"ports": "21115,21116"}),
+    "ports without protocol": Case(("ports", "entry 1", "a mapping"), {"ports": [21115, 21116]}),
+    "unknown protocol": Case(("ports", "entry 4", "sctp", "tcp or udp"), ports(protocol="sctp")),
+    "both protocols at once": Case(("ports", "entry 4", "an entry for each"), ports(protocol="tcp/udp")),
+    "port too high": Case(("ports", "entry 4", "65535"), ports(port=70000)),
+    "range of ports": Case(("ports", "entry 4", "one number"), ports(port="21115-21119")),
+    "purpose that ends a rule": Case(("ports", "entry 4", "plain text"), ports(purpose='x" drop')),
+    "purpose with a line break": Case(("ports", "entry 4", "plain text"), ports(purpose="x\naccept")),
+    "unknown part of an entry": Case(("ports", "entry 4", "comment"), ports(comment="x")),
+    "port twice": Case(("ports", "21116/tcp", "2 times"), ports(port=21116)),
+    "port that stays closed": Case(("ports", "21118/tcp", "websocket_ports"), ports(port=21118)),
+    "too many ports": Case(
+        ("ports", "15"),
+        {"ports": [{"protocol": "tcp", "port": 1000 + number, "purpose": "x"} for number in range(16)]},
+    ),
+    "name as address": Case(("remote_addresses", "follows no name"), {"remote_addresses": ["rustdesk.example.org"]}),
+    "address within a network": Case(("remote_addresses", "192.0.2.0/24"), {"remote_addresses": ["192.0.2.7/24"]}),
+    "every address": Case(("remote_addresses", "leave the list empty"), {"remote_addresses": ["0.0.0.0/0"]}),
+    "address in a rule's clothes": Case(("remote_addresses",), {"remote_addresses": ["192.0.2.1 } accept #"]}),
+    "overlapping networks": Case(
+        ("remote_addresses", "192.0.2.0/24"), {"remote_addresses": ["192.0.2.0/24", "192.0.2.128/25"]}
+    ),
+    "loopback": Case(("remote_addresses", "the host itself"), {"remote_addresses": ["127.0.0.1"]}),
+    "zone without firewalld": Case(("zone", "only firewalld"), {"zone": "public", "backend": "nftables"}),
+    "zone that is no name": Case(("zone", "--get-zones"), {"zone": "pub lic"}, "firewalld"),
+    "zone that is not there": Case(("zone", "no zone office", "public"), {"zone": "office"}, "firewalld"),
+    "activation of nothing in particular": Case(("activate", "backend"), {"activate": True}),
+    "rate as text": Case(("udp_rate", "a whole number"), {"udp_rate": "100/s", "direction": "in"}),
+    "rate too low": Case(("udp_rate", "10 to 1000000"), {"udp_rate": 1, "direction": "in"}),
+    "no burst": Case(("udp_burst",), {"udp_burst": 0, "direction": "in"}),
+    "time too short": Case(("undo_after", "10 to 600"), {"undo_after": 1}),
+    "services on one port": Case(("id_port", "relay_port"), {"id_port": 21116, "relay_port": 21116}),
+    "everything at once": Case(
+        ("4 faults", "rustdesk_firewall_ports", "rustdesk_firewall_remote_addresses", "rustdesk_firewall_undo_after"),
+        {**ports(port=0), "remote_addresses": ["nowhere", "::1"], "undo_after": 5},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
+def test_refused(on: Callable[[str], Host], case: Case) -> None:
+    host = on(BACKENDS[case.backend])
+    look = f"{RULES[case.backend]}; {FILES}"
+    before = host.check_output(look)
+    message = refused(BACKENDS[case.backend], {f"{PREFIX}{name}": value for name, value in case.variables.items()})
+    assert host.check_output(look) == before
+    assert f"{PREFIX}{case.says[0].removeprefix(PREFIX)}" in message or case.says[0] in message, message
+    assert [part for part in case.says if part not in message] == [], message
+
+
+def test_a_firewalld_that_would_forget_is_refused(on: Callable[[str], Host]) -> None:
+    """What somebody has opened only for now, in the runtime, would be lost by the reload that a new rule needs."""
+    host = on(BACKENDS["firewalld"])
+    host.check_output("firewall-cmd --zone public --add-port 9999/tcp")
+    try:
+        before = host.check_output(RULES["firewalld"])
+        message = refused(BACKENDS["firewalld"], {"rustdesk_firewall_ports": PORTS[:3]})
+        assert "rustdesk_firewall_backend" in message
+        assert "zone public: ports" in message
+        assert "--runtime-to-permanent" in message
+        assert host.check_output(RULES["firewalld"]) == before
+    finally:
+        host.check_output("firewall-cmd --zone public --remove-port 9999/tcp")
+
+
+def test_chains_of_iptables_are_left_to_iptables(on: Callable[[str], Host]) -> None:
+    host = on(BACKENDS["nftables"])
+    host.check_output("iptables -P FORWARD ACCEPT; iptables -A OUTPUT -o lo -j ACCEPT; iptables -P OUTPUT DROP")
+    try:
+        message = refused(BACKENDS["nftables"], {})
+        assert "rustdesk_firewall_backend" in message
+        assert "ip filter OUTPUT" in message
+    finally:
+        host.check_output("iptables -P OUTPUT ACCEPT; iptables -F OUTPUT; nft delete table ip filter")
