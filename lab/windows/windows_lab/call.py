@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from windows_lab.environment import Environment
-from windows_lab.errors import NotModelledError, Refused
+from windows_lab.errors import IllegalPathError, NotModelledError, Refused
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,7 +66,7 @@ class Call:
         expanded = self.machine.environment.expand(self.parameters[name])
         try:
             return self.machine.drive.item(expanded)
-        except Refused:
+        except IllegalPathError:
             msg = f"Get-AnsibleParam: Parameter '{name}' has an invalid path '{expanded}' specified."
             raise Refused(msg) from None
 

@@ -9,7 +9,7 @@ import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from windows_lab.errors import NotModelledError, Refused
+from windows_lab.errors import IllegalPathError, NotModelledError, Refused
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,7 +37,7 @@ def parts_of(path: str) -> list[str]:
     for part in (drive["rest"] or "").split("\\"):
         if ILLEGAL.search(part):
             msg = f"The filename, directory name, or volume label syntax is incorrect: '{path}'"
-            raise Refused(msg)
+            raise IllegalPathError(msg)
         if DEVICES.match(part):
             raise NotModelledError(f"the device name in {path!r}")
         if part == "..":

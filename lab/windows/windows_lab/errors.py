@@ -7,6 +7,10 @@ class Refused(Exception):  # noqa: N818  # what Windows or a module would answer
     """A module ends with ``failed``, and this is its message."""
 
 
+class IllegalPathError(Refused):
+    """A path that cannot be. Modules of the older kind say it in their own words."""
+
+
 class Unhandled(Refused):
     """The same for an error that a module does not catch; the wrapper round modules words it so."""
 

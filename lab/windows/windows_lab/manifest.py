@@ -21,7 +21,7 @@ READS_INPUT = "$codeJson"
 MODULE = re.compile(
     r"^(?:ansible_collections\.)?(?P<collection>[a-z0-9_]+\.[a-z0-9_]+)\.plugins\.modules\.(?P<name>\w+)\.ps1$"
 )
-REMOVAL = re.compile(r"Remove-Item '(?P<path>[^']+)' -Force(?P<recurse> -Recurse)?;")
+REMOVAL = re.compile(r"Remove-Item (?:'(?P<quoted>(?:[^']|'')+)'|(?P<plain>\S+)) -Force(?: -Recurse)?(?:;|\s*$)")
 SHOWN = 2000
 
 
@@ -71,7 +71,7 @@ def decode_script(script: str) -> Removal:
     found = REMOVAL.search(script)
     if not found:
         raise NotModelledError(f"this script:\n{script[:SHOWN]}")
-    return Removal(found["path"].replace("''", "'"))
+    return Removal(found["plain"] or found["quoted"].replace("''", "'"))
 
 
 def decode_input(text: str) -> ModuleCall | Helper:
