@@ -7,6 +7,7 @@
 //        labtool hold none|read|all PATH             keeps it open, granting others that much, until standard input ends
 //        labtool registry query KEY | create KEY | delete KEY | set KEY NAME TYPE HEX | delete-value KEY NAME
 //        labtool version PATH                        the four numbers of a file's version resource
+//        labtool desktop                             uses the desktop for ever
 //        labtool product-code MSI | product-state CODE
 #include "text.h"
 
@@ -321,6 +322,10 @@ std::string run(const std::vector<std::wstring> &args) {
     if (command == L"hold") return hold(args.at(1), args.at(2));
     if (command == L"registry") return registry({args.begin() + 1, args.end()});
     if (command == L"version") return version(args.at(1));
+    if (command == L"desktop") {
+        GetDesktopWindow();
+        Sleep(INFINITE);
+    }
     if (command == L"product-code") return product_code(args.at(1));
     if (command == L"product-state") return product_state(args.at(1));
     refuse(ERROR_INVALID_PARAMETER);
