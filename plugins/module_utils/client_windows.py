@@ -103,9 +103,9 @@ def _profile(name: str, kind: str, roaming: str, results: Mapping[str, Any]) -> 
 
     missing = [path for path in (above, directory) if not any(_same(path, entry) for entry in entries)]
     contents = {
-        _name(str(read["source"])): {"content": str(read["content"]), "owner": "", "group": "", "mode": ""}
+        _name(str(read["__rustdesk_client_item"])): {"content": str(read["content"]), "owner": "", "group": "", "mode": ""}
         for read in results["contents"]
-        if "content" in read and _same(_parent(str(read["source"])), directory)
+        if "content" in read and _same(_parent(str(read["__rustdesk_client_item"])), directory)
     }
     return {
         "name": name,
