@@ -98,7 +98,7 @@ class ActionModule(ActionBase):
     """Run the checks of a role on the controller, and its look at the host by one remote execution."""
 
     _requires_connection = True
-    _VALID_ARGS = frozenset({"role", "host", "again"})
+    _VALID_ARGS = frozenset({"role", "host", "again", "look"})
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return what is known of the host, or fail with all faults."""
@@ -119,7 +119,9 @@ class ActionModule(ActionBase):
             *(fault for fault in checks.faults(inputs) if not _names_any(fault, unusable)),
         ]
         host: dict[str, Any] = {}
-        if not unusable:
+        # What is only rendered on the controller meets no host.
+        looks = role_inputs.as_bool(self._task.args.get("look", True))
+        if looks and not unusable:
             if checks.texts and not faults and inputs["state"] == "present":
                 inputs["texts"] = self._templar.template(variables[checks.texts])
             host = self._look_at_host(checks, inputs, variables)
@@ -130,7 +132,7 @@ class ActionModule(ActionBase):
         if host.get("failed"):
             return result | host
         known = {name: value for name, value in host.items() if name not in ("invocation", "changed")}
-        return {**result, **known, "changed": False, **checks.known(inputs, host)}
+        return {**result, **known, "changed": False, **(checks.known(inputs, host) if looks else {})}
 
     def _spec(self, role_path: Path) -> dict[str, Any]:
         content = yaml.safe_load((role_path / "meta" / "argument_specs.yml").read_text(encoding="utf-8"))

@@ -11,6 +11,7 @@ import ipaddress
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, Union
 
 from ansible.module_utils.firewall_plan import asked_ports, chosen_backend, closed_ports, needs_table, pending, ports_of
@@ -26,6 +27,7 @@ _PURPOSE_BYTES = 80
 """What a comment of nftables (128 bytes, nft(8)) leaves beside the role's name, direction and port."""
 _PURPOSE = re.compile(r"[^\x00-\x1f\x7f\"'\\`$|<>]+")
 """Text that is the same in a rule, a shell command, a table and XML."""
+_INTERFACE = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _ZONE = re.compile(r"[A-Za-z0-9_-]{1,17}")
 
 Inputs = Mapping[str, Any]
@@ -43,7 +45,7 @@ def faults(inputs: Inputs) -> list[str]:
     """Return every fault that the variables show by themselves."""
     found = [*_backend(inputs), *_undo(inputs), *_zone(inputs)]
     if inputs["state"] == "present":
-        checks = (_ports, _services, _addresses, _rate, _activation)
+        checks = (_ports, _services, _addresses, _rate, _activation, _exports)
         found += [fault for check in checks for fault in check(inputs)]
     return found
 
@@ -221,6 +223,19 @@ def _activation(inputs: Inputs) -> Iterator[str]:
         )
 
 
+def _exports(inputs: Inputs) -> Iterator[str]:
+    interface = str(inputs["exports_interface"])
+    if not _INTERFACE.fullmatch(interface):
+        yield (
+            f"{_name('exports_interface')}: '{interface}' is not the internal name of an interface; "
+            "give one such as lan or opt1"
+        )
+    for name in ("exports_pfsense_aliases", "exports_pfsense_filter"):
+        path = str(inputs[name])
+        if path and not Path(path).is_file():
+            yield f"{_name(name)}: there is no file {path} on the controller; correct the path, or leave it empty"
+
+
 # --- What shows when they meet the host ---------------------------------------------------------------------------
 
 
@@ -248,6 +263,11 @@ def _system_faults(inputs: Inputs, host: Mapping[str, Any]) -> Iterator[str]:
         yield (
             f"{_name('undo_after')}: the change of an earlier run has not been confirmed and is about to be undone; "
             "run again in some minutes, or end it now with systemctl start rustdesk-firewall-undo.service"
+        )
+    if inputs["again"] and not host["undo_pending"]:
+        yield (
+            f"{_name('undo_after')}: the change was undone after {inputs['undo_after']} s, before it could be "
+            "confirmed; give a greater number for a host as slow as this"
         )
     if needs_table(inputs) and "nftables" not in host["installed"]:
         yield (

@@ -239,6 +239,8 @@ def plan(inputs: Inputs, host: Host) -> dict[str, Any]:
     nftables = host["nftables"]
     unit = UNIT in wanted
     direction = inputs["direction"]
+    deactivate = host["activated"] if _is_last(inputs, host) else ""
+    reload = any(path.startswith((SERVICES, POLICIES)) for path in files["write"] + files["remove"])
     done = {
         "write": files["write"],
         "remove": files["remove"],
@@ -246,15 +248,16 @@ def plan(inputs: Inputs, host: Host) -> dict[str, Any]:
         "ufw_remove": ufw["remove"],
         "firewalld_add": firewalld["add"],
         "firewalld_remove": firewalld["remove"],
-        "firewalld_reload": any(path.startswith((SERVICES, POLICIES)) for path in files["write"] + files["remove"])
-        or ("firewalld" in host["active"] and host["firewalld"]["own_stale"]),
+        "firewalld_reload": "firewalld" in host["active"]
+        and deactivate != "firewalld"
+        and (reload or host["firewalld"]["own_stale"]),
         "load": (
             unit and not (nftables["intact"][direction] and direction in nftables["loaded"] and nftables["unit_active"])
         )
         or any(path.startswith(("/etc/rustdesk-firewall-", LOADER, UNIT)) for path in files["write"] + files["remove"]),
         "enable": unit and not nftables["unit_enabled"],
         "activate": backend if not absent and backend not in host["active"] else "",
-        "deactivate": host["activated"] if _is_last(inputs, host) else "",
+        "deactivate": deactivate,
     }
     return done if any(done.values()) else {}
 

@@ -57,12 +57,24 @@ def restore_file(path: Path, entry: Entry) -> None:
     new.replace(path)
 
 
-def remember(paths: list[Path], commands: list[list[str]]) -> None:
-    """Write down the files, and the commands that make the host use them again once they are back."""
-    memory = {"files": {str(path): remember_file(path) for path in paths}, "commands": commands}
+def remember(paths: list[Path], before: list[list[str]], commands: list[list[str]]) -> None:
+    """Write down the files, and the commands that make the host use them again.
+
+    Args:
+        paths: every file that may change.
+        before: what is run while the changed files are still there. It may fail: there may be nothing to stop.
+        commands: what is run once the files are back.
+    """
+    files = {str(path): remember_file(path) for path in paths}
+    memory = {"files": files, "before": before, "commands": commands}
     file = DIRECTORY / MEMORY
     file.touch(mode=0o600)
     file.write_text(json.dumps(memory), encoding="utf-8")
+
+
+def run(command: list[str]) -> subprocess.CompletedProcess[str]:
+    """Run a command, and wait for its end."""
+    return subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)  # noqa: S603
 
 
 def restore() -> list[str]:
@@ -75,13 +87,13 @@ def restore() -> list[str]:
         OSError: a file cannot be written; what is remembered stays.
     """
     memory = json.loads((DIRECTORY / MEMORY).read_text(encoding="utf-8"))
+    for command in memory["before"]:
+        run(command)
     for path, entry in memory["files"].items():
         restore_file(Path(path), entry)
     failed = []
     for command in memory["commands"]:
-        done = subprocess.run(  # noqa: S603
-            command, capture_output=True, text=True, timeout=SECONDS, check=False
-        )
+        done = run(command)
         if done.returncode:
             said = (done.stderr or done.stdout).strip()
             failed.append(f"{' '.join(command)} ended with status {done.returncode}: {said}")

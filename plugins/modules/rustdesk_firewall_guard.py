@@ -74,6 +74,7 @@ from ansible.module_utils.firewall_plan import LOADER, POLICIES, SERVICES, UNIT,
 
 NAME = "rustdesk-firewall-undo"
 _SYSTEM = Path("/etc/systemd/system")
+_FIREWALLD = "firewalld.service"
 
 
 def paths(zones: list[str]) -> list[Path]:
@@ -95,26 +96,34 @@ def is_active(module: AnsibleModule, unit: str) -> bool:
     return bool(code == 0)
 
 
-def commands(module: AnsibleModule) -> list[list[str]]:
-    """Return what makes the host use the files again as it does now."""
+def is_enabled(module: AnsibleModule, unit: str) -> bool:
+    """Ask systemd whether a unit is enabled."""
+    code, _out, _err = module.run_command(["systemctl", "is-enabled", "--quiet", unit])
+    return bool(code == 0)
+
+
+def commands(module: AnsibleModule) -> tuple[list[list[str]], list[list[str]]]:
+    """Return what stops what does not run now, and what makes the host use the files again as it does now."""
     systemctl = module.get_bin_path("systemctl", required=True)
-    found = [[systemctl, "daemon-reload"]]
+    before, found = [], [[systemctl, "daemon-reload"]]
+    if not is_active(module, Path(UNIT).name):
+        before.append([systemctl, "stop", Path(UNIT).name])
     if module.get_bin_path("nft"):
         found.append([sys.executable, "-I", str(firewall_undo.DIRECTORY / "firewall_nft.py")])
-    if not is_active(module, Path(UNIT).name):
-        found.append([systemctl, "stop", Path(UNIT).name])
+    if is_active(module, Path(UNIT).name):
+        found.append([systemctl, "start", Path(UNIT).name])
     ufw = module.get_bin_path("ufw")
     if ufw:
         _code, out, _err = module.run_command([ufw, "status"], environ_update={"LC_ALL": "C"})
         found.append([ufw, "reload"] if "Status: active" in out else [ufw, "--force", "disable"])
     firewalld = module.get_bin_path("firewall-cmd")
     if firewalld:
-        active = is_active(module, "firewalld.service")
-        found.append([firewalld, "--reload"] if active else [systemctl, "stop", "firewalld.service"])
-        code, _out, _err = module.run_command([systemctl, "is-enabled", "--quiet", "firewalld.service"])
-        if code:
-            found.append([systemctl, "disable", "firewalld.service"])
-    return found
+        found.append([systemctl, "enable" if is_enabled(module, _FIREWALLD) else "disable", _FIREWALLD])
+        if is_active(module, _FIREWALLD):
+            found += [[systemctl, "start", _FIREWALLD], [firewalld, "--reload"]]
+        else:
+            found.append([systemctl, "stop", _FIREWALLD])
+    return before, found
 
 
 def stop_timer(module: AnsibleModule) -> None:
@@ -130,7 +139,7 @@ def arm(module: AnsibleModule) -> None:
     for source in (firewall_nft, firewall_undo):
         name = source.__name__.rpartition(".")[2]
         (firewall_undo.DIRECTORY / f"{name}.py").write_text(inspect.getsource(source), encoding="utf-8")
-    firewall_undo.remember(paths(module.params["zones"]), commands(module))
+    firewall_undo.remember(paths(module.params["zones"]), *commands(module))
     stop_timer(module)
     code, out, err = module.run_command(
         [
