@@ -183,7 +183,7 @@ def _controller() -> Iterator[str]:
 def _users(inputs: Inputs) -> Iterator[str]:
     users = list(map(str, inputs["users"]))
     for user in users:
-        if not user.strip() or re.search(r"[/\\:\x00-\x1f]", user):
+        if not _is_user(user):
             yield f"{_name('users')}: '{user}' is not a user's name; give the name alone, without a path or a domain"
     for user in sorted({user for user in users if users.count(user) > 1}):
         yield f"{_name('users')}: names {user} twice; name every user once"
@@ -195,6 +195,10 @@ def _users(inputs: Inputs) -> Iterator[str]:
     path = str(inputs["windows_users_directory"])
     if not _WINDOWS_PATH.fullmatch(path):
         yield f"{_name('windows_users_directory')}: '{path}' is not a directory of Windows; write it like C:\\Users"
+
+
+def _is_user(name: str) -> bool:
+    return bool(name.strip()) and not re.search(r"[/\\:\x00-\x1f]", name)
 
 
 def _is_host(text: str) -> bool:
@@ -469,7 +473,7 @@ def host_faults(inputs: Inputs, host: Mapping[str, Any]) -> list[str]:
 
 
 def _host_users(inputs: Inputs, host: Mapping[str, Any]) -> Iterator[str]:
-    for user in host["unknown_users"]:
+    for user in filter(_is_user, host["unknown_users"]):
         yield f"{_name('users')}: the host has no user {user} with a profile; correct or remove the name"
     if inputs["state"] == "present" and not host["profiles"]:
         yield (
