@@ -154,22 +154,25 @@ DWORD WINAPI control(DWORD code, DWORD, void *, void *) {
     return NO_ERROR;
 }
 
+HANDLE open_pipe() {
+    return CreateNamedPipeW(pipe_name, PIPE_ACCESS_DUPLEX, PIPE_TYPE_MESSAGE | PIPE_READMODE_MESSAGE | PIPE_WAIT, PIPE_UNLIMITED_INSTANCES,
+                            65536, 65536, 0, nullptr);
+}
+
 void serve(Client &client, std::mutex &guard) {
-    for (;;) {
-        HANDLE pipe = CreateNamedPipeW(pipe_name, PIPE_ACCESS_DUPLEX, PIPE_TYPE_MESSAGE | PIPE_READMODE_MESSAGE | PIPE_WAIT,
-                                       PIPE_UNLIMITED_INSTANCES, 65536, 65536, 0, nullptr);
-        if (pipe == INVALID_HANDLE_VALUE) return;
-        if (ConnectNamedPipe(pipe, nullptr) || GetLastError() == ERROR_PIPE_CONNECTED) {
-            std::string request(65536, '\0');
-            DWORD got = 0;
-            if (ReadFile(pipe, request.data(), static_cast<DWORD>(request.size()), &got, nullptr)) {
-                request.resize(got);
-                const std::lock_guard lock(guard);
-                const std::string answer = client.answer(split(request));
-                DWORD written = 0;
-                WriteFile(pipe, answer.data(), static_cast<DWORD>(answer.size()), &written, nullptr);
-                FlushFileBuffers(pipe);
-            }
+    for (HANDLE pipe = open_pipe(), next; pipe != INVALID_HANDLE_VALUE; pipe = next) {
+        const bool connected = ConnectNamedPipe(pipe, nullptr) || GetLastError() == ERROR_PIPE_CONNECTED;
+        // Before this one ends: who asks in between must not find nobody there.
+        next = open_pipe();
+        std::string request(65536, '\0');
+        DWORD got = 0;
+        if (connected && ReadFile(pipe, request.data(), static_cast<DWORD>(request.size()), &got, nullptr)) {
+            request.resize(got);
+            const std::lock_guard lock(guard);
+            const std::string answer = client.answer(split(request));
+            DWORD written = 0;
+            WriteFile(pipe, answer.data(), static_cast<DWORD>(answer.size()), &written, nullptr);
+            FlushFileBuffers(pipe);
         }
         DisconnectNamedPipe(pipe);
         CloseHandle(pipe);

@@ -18,6 +18,7 @@ ANSIBLE_PLAYBOOK = Path(sys.executable).with_name("ansible-playbook")
 INVENTORY = os.environ.get("WINDOWS_INVENTORY") or str(ROOT / "inventories" / "lab")
 HOST = os.environ.get("WINDOWS_HOST") or "endpoint-windows"
 PLAY_SECONDS = 600
+FLAGS = ("changed", "failed", "skipped", "unreachable")
 
 Task = dict[str, Any]
 Result = dict[str, Any]
@@ -46,7 +47,8 @@ def run(tasks: list[Task], *options: str) -> list[Result]:
     start = done.stdout.find("{")
     assert start >= 0, done.stdout + done.stderr
     result = json.JSONDecoder().raw_decode(done.stdout[start:])[0]
-    results = [task["hosts"][HOST] for task in result["plays"][0]["tasks"]]
+    flags = dict.fromkeys(FLAGS, False)
+    results = [flags | task["hosts"][HOST] for task in result["plays"][0]["tasks"]]
     assert len(results) == len(tasks), results[-1]
     return results
 
