@@ -17,7 +17,7 @@ import hmac
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -93,7 +93,7 @@ def is_digest_of(recorded: object, secret: str) -> bool:
         return False
 
 
-def present(profiles: list[Mapping[str, Any]], settings: Settings, package: str = "") -> Plan:
+def present(profiles: Sequence[Mapping[str, Any]], settings: Settings, package: str = "") -> Plan:
     """Return what brings the settings into every profile.
 
     Args:
@@ -113,7 +113,7 @@ def present(profiles: list[Mapping[str, Any]], settings: Settings, package: str 
     return plan
 
 
-def absent(profiles: list[Mapping[str, Any]]) -> Plan:
+def absent(profiles: Sequence[Mapping[str, Any]]) -> Plan:
     """Return what gives every profile back what it had before the role came, as far as it still is the role's."""
     plan = Plan()
     for profile in profiles:
@@ -129,7 +129,7 @@ def absent(profiles: list[Mapping[str, Any]]) -> Plan:
     return plan
 
 
-def mark(services: list[Mapping[str, Any]]) -> Plan:
+def mark(services: Sequence[Mapping[str, Any]]) -> Plan:
     """Return what tells the next run that the service ran, should this one be interrupted while it is stopped."""
     return Plan(
         changes=[
@@ -140,12 +140,12 @@ def mark(services: list[Mapping[str, Any]]) -> Plan:
     )
 
 
-def unmark(services: list[Mapping[str, Any]]) -> Plan:
+def unmark(services: Sequence[Mapping[str, Any]]) -> Plan:
     """Return what takes that back."""
     return Plan(changes=[Change(join(profile["directory"], RESTART), "", None) for profile in services])
 
 
-def recorded_package(profiles: list[Mapping[str, Any]]) -> str:
+def recorded_package(profiles: Sequence[Mapping[str, Any]]) -> str:
     """Return the version of the package that the role has installed, "" when it has not."""
     for profile in profiles:
         if profile["kind"] == "service" and not profile["fault"]:
@@ -153,7 +153,7 @@ def recorded_package(profiles: list[Mapping[str, Any]]) -> str:
     return ""
 
 
-def differences(profiles: list[Mapping[str, Any]], settings: Settings, answers: Mapping[str, str]) -> list[str]:
+def differences(profiles: Sequence[Mapping[str, Any]], settings: Settings, answers: Mapping[str, str]) -> list[str]:
     """Return a sentence for each setting that a client does not have as it was asked for; values are left out.
 
     Args:

@@ -6,7 +6,7 @@ Runs on the controller.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 SERVICE_ROAMING = "C:\\Windows\\ServiceProfiles\\LocalService\\AppData\\Roaming"
@@ -27,7 +27,7 @@ def folders(found: Result) -> list[dict[str, str]]:
     return sorted((entry for entry in entries if entry["name"].lower() not in NOBODY), key=lambda entry: entry["name"])
 
 
-def settings_files(found: list[Result], names: list[str]) -> list[str]:
+def settings_files(found: Sequence[Result], names: list[str]) -> list[str]:
     """Return the paths of the files of settings among what win_find found."""
     paths = [str(entry["path"]) for entry in found]
     return sorted(
@@ -102,8 +102,13 @@ def _profile(name: str, kind: str, roaming: str, results: Mapping[str, Any]) -> 
         return sorted(_name(path) for path in entries if _same(_parent(path), parent))
 
     missing = [path for path in (above, directory) if not any(_same(path, entry) for entry in entries)]
-    contents = {
-        _name(str(read["__rustdesk_client_item"])): {"content": str(read["content"]), "owner": "", "group": "", "mode": ""}
+    contents: dict[str, dict[str, str]] = {
+        _name(str(read["__rustdesk_client_item"])): {
+            "content": str(read["content"]),
+            "owner": "",
+            "group": "",
+            "mode": "",
+        }
         for read in results["contents"]
         if "content" in read and _same(_parent(str(read["__rustdesk_client_item"])), directory)
     }
@@ -115,6 +120,15 @@ def _profile(name: str, kind: str, roaming: str, results: Mapping[str, Any]) -> 
         "missing": missing,
         "above": {above: inside(above)},
         "names": inside(directory),
-        "fault": "",
+        "fault": _fault(directory, results["files"], sorted(contents)),
         "files": contents,
     }
+
+
+def _fault(directory: str, files: Sequence[Result], names: list[str]) -> str:
+    """Say why settings must not be written: win_copy would take the attribute off, and nobody could put it back."""
+    for entry in files:
+        path = str(entry["path"])
+        if entry.get("isreadonly") and _same(_parent(path), directory) and _name(path) in names:
+            return f"{path} is read-only, so somebody wants it to stay as it is; take the attribute off"
+    return ""

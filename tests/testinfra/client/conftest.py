@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 import testinfra
 
-from endpoints import ENDPOINT, ROOT, Package, build_package, reset
-from plays import INVENTORY
+# Runs of playbooks are read the same way in every suite.
+sys.path[:0] = [str(Path(__file__).parents[3]), str(Path(__file__).parents[1] / "server")]
+
+from tests.testinfra.client.endpoints import ENDPOINT, Package, build_package, reset  # noqa: E402
+
+from plays import INVENTORY, ROOT  # noqa: E402
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from testinfra.host import Host
 
 USERS = ("anna", "bert")

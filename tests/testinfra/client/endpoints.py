@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import base64
 import subprocess
-import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-sys.path.append(str(Path(__file__).resolve().parents[1] / "server"))
 
 from plays import ROOT, Play, command, environment, lab_name, play
 
 if TYPE_CHECKING:
     from testinfra.host import Host
+
+FOREIGN = """\
+rendezvous_server = 'rs.elsewhere.example:21116'   # last used
+nat_type = 1
+
+# set by somebody else's support
+[options]
+custom-rendezvous-server = "rs.elsewhere.example"  # theirs
+relay-server = 'relay.elsewhere.example'
+key = 'OTHERKEYOTHERKEYOTHERKEYOTHERKEYOTHERKEYOTH='
+av1-test = 'N'
+
+[socks]
+username = ''
+"""
 
 ENDPOINT = "endpoint-plain"
 HERE = "../tests/testinfra/client"

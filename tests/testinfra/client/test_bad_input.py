@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
+from tests.testinfra.client.endpoints import ENDPOINT
 
-from endpoints import ENDPOINT, ROOT
-from plays import play
+from plays import ROOT, play
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from testinfra.host import Host
 
 TOLD = "Tell what was said"
@@ -115,7 +116,7 @@ def attempt(name: str, variables: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def said(on: Callable[[str], Host], tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Run the role with each case, see the endpoint unchanged, and return what was said; one run, as each costs seconds."""
+    """Run the role with each case, see the endpoint unchanged, and return what was said; one run is fast."""
     host = on(ENDPOINT)
     tasks = [attempt(name, variables) for name, (variables, _) in CASES.items()]
     playbook = tmp_path_factory.mktemp("bad") / "bad_inputs.yml"

@@ -3,30 +3,15 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
-
-from endpoints import SERVER, apply, config, get, put, reset, run, shown_of_run
+from tests.testinfra.client.endpoints import FOREIGN, SERVER, apply, config, get, put, reset, run, shown_of_run
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from testinfra.host import Host
-
-FOREIGN = """\
-rendezvous_server = 'rs.elsewhere.example:21116'   # last used
-nat_type = 1
-
-# set by somebody else's support
-[options]
-custom-rendezvous-server = "rs.elsewhere.example"  # theirs
-relay-server = 'relay.elsewhere.example'
-key = 'OTHERKEYOTHERKEYOTHERKEYOTHERKEYOTHERKEYOTH='
-av1-test = 'N'
-
-[socks]
-username = ''
-"""
 
 FILES = {
     "as the client writes it": FOREIGN.encode(),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from endpoints import apply, put, reset
+from tests.testinfra.client.endpoints import apply, put, reset
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,7 +39,7 @@ def mark(sender: Host, receiver: Host) -> int:
 
 def rules(host: Host) -> str:
     """Everybody's rules, without counters: the container engine has rules of its own."""
-    return host.check_output("nft --stateless list ruleset")
+    return str(host.check_output("nft --stateless list ruleset"))
 
 
 def test_packets_are_marked_until_they_are_not(endpoint: Host, on: Callable[[str], Host]) -> None:

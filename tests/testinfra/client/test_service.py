@@ -6,16 +6,18 @@ import json
 import os
 import time
 import tomllib
-from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.testinfra.client.endpoints import ENDPOINT, SERVER, Package, apply, config, get, put, reset, run
 
-from endpoints import ENDPOINT, ROOT, SERVER, Package, apply, config, get, put, reset, run
+from plays import ROOT
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
     from testinfra.host import Host
 
 PASSWORD = "Wald-Pferd-Batterie"
@@ -37,7 +39,8 @@ print("ready", file=log)
 while True:
     for key, _ in ready.select():
         s = key.fileobj
-        log.write(("udp " + s.recvfrom(2048)[1][0] if s.type == socket.SOCK_DGRAM else "tcp " + s.accept()[1][0]) + "\\n")
+        is_udp = s.type == socket.SOCK_DGRAM
+        log.write(("udp " + s.recvfrom(2048)[1][0] if is_udp else "tcp " + s.accept()[1][0]) + "\\n")
 """
 
 
@@ -56,7 +59,7 @@ def public_server(outside: Host) -> Iterator[Callable[[], list[str]]]:
     outside.check_output("systemd-run --quiet --collect --unit=public-server python3 /run/public-server.py")
 
     def heard() -> list[str]:
-        return outside.check_output("cat /run/public-server.log").splitlines()[1:]
+        return str(outside.check_output("cat /run/public-server.log")).splitlines()[1:]
 
     try:
         soon(lambda: outside.run("grep -q ready /run/public-server.log").rc == 0, "nothing listens")
@@ -66,7 +69,7 @@ def public_server(outside: Host) -> Iterator[Callable[[], list[str]]]:
 
 
 def server_of(host: Host) -> str:
-    return host.check_output("rustdesk --option custom-rendezvous-server")
+    return str(host.check_output("rustdesk --option custom-rendezvous-server"))
 
 
 def serial(host: Host) -> int:
@@ -120,16 +123,14 @@ def test_another_digest_is_refused(endpoint: Host, package: Package) -> None:
     assert not endpoint.file("/var/cache/rustdesk-client").exists
 
 
-def test_running_client_is_stopped_for_the_write_and_runs_again(
-    endpoint: Host, outside: Host, package: Package
-) -> None:
+@pytest.mark.usefixtures("package")
+def test_running_client_is_stopped_for_the_write_and_runs_again(endpoint: Host, outside: Host) -> None:
     """The client writes what it knows when it ends, so what it wrote last is what has to be merged into."""
-    assert package
     install_by_hand(endpoint, outside)
     soon(lambda: endpoint.run("rustdesk --option key").rc == 0, "the stub does not answer")
     endpoint.check_output("rustdesk --option enable-audio N")
     before = serial(endpoint)
-    secrets = {"permanent_password": PASSWORD, "users": ["anna"]}
+    secrets: dict[str, Any] = {"permanent_password": PASSWORD, "users": ["anna"]}
     apply(**secrets)
     assert endpoint.service("rustdesk").is_running
     assert server_of(endpoint) == SERVER
@@ -158,8 +159,8 @@ def test_running_client_is_stopped_for_the_write_and_runs_again(
     assert endpoint.check_output("rustdesk --option enable-audio") == "N"
 
 
-def test_stopped_client_stays_stopped_unless_asked(endpoint: Host, outside: Host, package: Package) -> None:
-    assert package
+@pytest.mark.usefixtures("package")
+def test_stopped_client_stays_stopped_unless_asked(endpoint: Host, outside: Host) -> None:
     install_by_hand(endpoint, outside)
     endpoint.check_output("systemctl disable --now rustdesk")
     apply(users=["anna"])
@@ -170,8 +171,8 @@ def test_stopped_client_stays_stopped_unless_asked(endpoint: Host, outside: Host
     assert apply(users=["anna"], service="running").changed == 0
 
 
-def test_interrupted_while_stopped_runs_again(endpoint: Host, outside: Host, package: Package) -> None:
-    assert package
+@pytest.mark.usefixtures("package")
+def test_interrupted_while_stopped_runs_again(endpoint: Host, outside: Host) -> None:
     install_by_hand(endpoint, outside)
     killer = ROOT / "tests" / "testinfra" / "server" / "callbacks"
     done = run(
@@ -188,9 +189,9 @@ def test_interrupted_while_stopped_runs_again(endpoint: Host, outside: Host, pac
     assert apply(users=["anna"]).changed == 0
 
 
-def test_open_window_is_refused_or_closed(endpoint: Host, outside: Host, package: Package) -> None:
+@pytest.mark.usefixtures("package")
+def test_open_window_is_refused_or_closed(endpoint: Host) -> None:
     """A portable client that a user has open would write its own settings back."""
-    assert package
     endpoint.check_output(
         "mkdir -p /opt/portable && cd /opt/portable && "
         f"curl -sSf -o package.deb http://mirror.lab.test/{DEB} && dpkg -x package.deb ."

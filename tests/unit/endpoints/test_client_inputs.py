@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import rustdesk_client_info
 import yaml
 from ansible.module_utils import client_checks, client_inputs, client_options
 
@@ -283,7 +284,5 @@ def test_names_are_asked_for_alike() -> None:
     assert variables["__rustdesk_client_asked"] == list(client_checks.ASKED)
     assert variables["__rustdesk_client_qos_rules"] == client_inputs.QOS_PATHS[0]
     assert client_inputs.QOS_PATHS[1].endswith(variables["__rustdesk_client_qos_unit"])
-    import rustdesk_client_info
-
     documented = yaml.safe_load(rustdesk_client_info.DOCUMENTATION)["options"]["files"]["default"]
     assert variables["__rustdesk_client_files"] == documented

@@ -232,8 +232,9 @@ def test_paths_of_windows() -> None:
 
 def test_masked_text_shows_no_secret() -> None:
     text = (
-        "\ufeffenc_id = '00SECRETID'\npassword = '''\nSECRETLINE=\n'''\nsalt='SECRETSALT'\nkey_pair = [\n    [ 11, 22 ],\n"
-        "    [ 33 ],\n]\nunlock_pin = \"SECRETPIN\"\nnat_type = 1\n  password = 'SECRETINDENTED'\n[options]\nkey = 'shown'\n"
+        "\ufeffenc_id = '00SECRETID'\npassword = '''\nSECRETLINE=\n'''\nsalt='SECRETSALT'\n"
+        'key_pair = [\n    [ 11, 22 ],\n    [ 33 ],\n]\nunlock_pin = "SECRETPIN"\nnat_type = 1\n'
+        "  password = 'SECRETINDENTED'\n[options]\nkey = 'shown'\n"
     )
     shown = masked(text)
     assert "SECRET" not in shown

@@ -1,4 +1,4 @@
-"""What the modules for Windows return becomes what the module for Linux returns; and the options given to them exist."""
+"""What the modules for Windows return becomes what the one for Linux returns; and the options given to them exist."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from action.rustdesk_client_files import _steps
 from ansible.module_utils import client_windows
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+from action.rustdesk_client_files import _steps
 
 ROAMING = "C:\\Users\\Jörg Müller\\AppData\\Roaming"
 
@@ -84,6 +85,14 @@ def test_only_settings_are_read() -> None:
         for name in ("config\\RustDesk2.toml", "config\\peers\\RustDesk2.toml", "log\\RustDesk2.toml", "config\\x.toml")
     ]
     assert client_windows.settings_files(found, ["RustDesk2.toml"]) == [f"{ROAMING}\\RustDesk\\config\\RustDesk2.toml"]
+
+
+def test_a_read_only_file_is_a_fault() -> None:
+    config = f"{ROAMING}\\RustDesk\\config"
+    found = {**entry(f"{config}\\RustDesk2.toml"), "isreadonly": True}
+    content = {"__rustdesk_client_item": found["path"], "content": "YQ=="}
+    host = client_windows.host(results(files=[found], contents=[content]), ["jörg müller"], True, True)
+    assert "RustDesk2.toml is read-only" in host["profiles"][0]["fault"]
 
 
 def test_service_package_and_answers() -> None:

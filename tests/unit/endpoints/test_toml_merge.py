@@ -10,9 +10,10 @@ import pytest
 from ansible.errors import AnsibleFilterError
 from ansible.module_utils import toml_merge
 from ansible.module_utils.toml_merge import BOM, TomlError, decode, effective, has_table, merge, parse, without_header
-from filter.rustdesk_toml import FilterModule
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
+
+from filter.rustdesk_toml import FilterModule
 
 Settings = dict[str, dict[str, str | None]]
 
