@@ -180,6 +180,19 @@ def test_a_client_that_runs_is_asked() -> None:
     ]
 
 
+def test_a_client_that_does_not_answer_says_so_in_a_sentence() -> None:
+    excuse = {"key": "Installation and administrative privileges required!"}
+    assert differences([profile(configured({}))], WANTED, excuse) == []
+
+
+def test_an_empty_value_is_as_good_as_none() -> None:
+    """The client writes empty values for what its windows show, and would write them again and again."""
+    after = configured({})
+    after["RustDesk2.toml"] += b"relay-server = ''\n"
+    assert not present([profile(after)], WANTED).pending
+    assert differences([profile(after)], WANTED, {}) == []
+
+
 def test_differences_name_file_and_key_without_values() -> None:
     found = differences([profile({"RustDesk2.toml": b"[options]\nkey = 'geheim'\n"})], WANTED, {})
     assert f"{DIRECTORY}/RustDesk2.toml: key in [options] is not what was asked for" in found
