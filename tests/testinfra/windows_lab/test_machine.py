@@ -1,4 +1,4 @@
-"""The lab's Windows machine beyond what modules answer: open files, services and programs that really run, loud refusals."""
+"""The Windows machine beyond what modules answer: open files, services that really run, loud refusals."""
 
 from __future__ import annotations
 
@@ -141,7 +141,9 @@ def test_read_only_file_stops_the_client() -> None:
 def test_profiles_are_those_the_registry_names() -> None:
     key = r"HKLM:\SOFTWARE\Microsoft\Windows NT\CurrentVersion\ProfileList"
     listed = one("ansible.windows.win_reg_stat", {"path": key})["sub_keys"]
-    answers = run([{"ansible.windows.win_reg_stat": {"path": rf"{key}\{sid}", "name": "ProfileImagePath"}} for sid in listed])
+    answers = run(
+        [{"ansible.windows.win_reg_stat": {"path": rf"{key}\{sid}", "name": "ProfileImagePath"}} for sid in listed]
+    )
     paths = {answer["value"] for answer in answers}
     assert {r"C:\Users\Administrator", r"C:\Users\anna", r"C:\Users\Jörg Müller"} <= paths
     assert r"C:\Windows\ServiceProfiles\LocalService" in paths
@@ -256,7 +258,7 @@ def test_stopped_service_comes_back_with_what_was_written() -> None:
     assert option("key") == "new"
 
 
-# --- What is not modelled ----------------------------------------------------------------------------------------------
+# --- What is not modelled -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

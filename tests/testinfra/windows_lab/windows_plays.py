@@ -53,7 +53,7 @@ def run(tasks: list[Task], *options: str) -> list[Result]:
     return results
 
 
-def one(module: str, arguments: dict[str, Any], **keywords: Any) -> Result:
+def one(module: str, arguments: dict[str, Any] | str, **keywords: Any) -> Result:
     """Run one task."""
     return run([{module: arguments, **keywords}])[0]
 
