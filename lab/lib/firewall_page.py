@@ -17,7 +17,7 @@ from console import ROOT
 PAGE = ROOT / "docs" / "firewall.md"
 SITE = "inventories/gtr"
 _PART = re.compile(
-    r"(?P<begin><!-- generated: (?P<name>[a-z.-]+) -->\n)(?P<body>.*?)(?P<end><!-- end of generated -->)", re.DOTALL
+    r"(?P<begin><!-- generated: (?P<name>[a-z0-9.-]+) -->\n)(?P<body>.*?)(?P<end><!-- end of generated -->)", re.DOTALL
 )
 _LANGUAGES = {".sh": "sh", ".cmd": "bat", ".ps1": "powershell", ".nft": "sh", ".txt": "text"}
 
@@ -29,7 +29,7 @@ def export(directory: Path, *variables: str) -> None:
         RuntimeError: the playbook failed; the message is what it said.
     """
     given = [f"rustdesk_firewall_exports_dir={directory}", *variables]
-    done = subprocess.run(
+    done = subprocess.run(  # noqa: S603
         [
             str(Path(sys.executable).with_name("ansible-playbook")),
             f"--inventory={ROOT / SITE}",

@@ -1,10 +1,9 @@
-"""Filters that bring the port list into the forms other firewalls import; documented in the YAML files beside this one."""
+"""Filters that bring the port list into the forms of other firewalls; documented in the YAML files beside this one."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ansible import module_utils
 from ansible.errors import AnsibleFilterError
@@ -16,6 +15,9 @@ if _MODULE_UTILS not in module_utils.__path__:
     module_utils.__path__.append(_MODULE_UTILS)
 
 from ansible.module_utils import firewall_exports
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
 
 
 def rustdesk_firewall_ports(entries: Iterable[Mapping[str, Any]]) -> list[tuple[str, list[int]]]:

@@ -85,7 +85,9 @@ def _is_own(element: ET.Element) -> bool:
 
 def _parse(text: str, what: str) -> ET.Element:
     if "<!DOCTYPE" in text or "<!ENTITY" in text:
-        raise ExportError(f"{what} declares entities, which no backup of pfSense does; give the file it was downloaded as")
+        raise ExportError(
+            f"{what} declares entities, which no backup of pfSense does; give the file it was downloaded as"
+        )
     try:
         return ET.fromstring(text)  # noqa: S314  # without declarations there is nothing to expand
     except ET.ParseError as error:

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: MIT
 """Load the tables of the role rustdesk_firewall without touching a rule of anybody else.
 
-Runs as a program too, with nothing but Python's own library: the role leaves it on hosts, where a unit starts it at boot
-and again whenever nftables.service has replaced the ruleset.
+Runs as a program too, with nothing but Python's own library: the role leaves it on hosts, where a unit starts it at
+boot and again whenever nftables.service has replaced the ruleset.
 
 For each direction (in, out) two files say what is wanted:
 
 * `/etc/rustdesk-firewall-<direction>.nft`: a table of our own, which replaces itself in one transaction,
-* `/etc/rustdesk-firewall-<direction>.pass`: a rule a line, for chains of others that deny what is not allowed. What is accepted in one table can
-  still be dropped in another one (nft(8), "VERDICT STATEMENTS"), so the way has to be opened in these chains themselves.
-  The rules carry a comment by which they are found again.
+* `/etc/rustdesk-firewall-<direction>.pass`: a rule a line, for chains of others that deny what is not allowed. What one
+  table accepts can still be dropped in another one (nft(8), "VERDICT STATEMENTS"), so the way has to be opened in these
+  chains themselves. The rules carry a comment by which they are found again.
 
 Without the files, what they had brought about is taken back.
 """
@@ -22,10 +22,12 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 TAG = "rustdesk_firewall"
 """What the comment of every rule of the role begins with."""

@@ -27,7 +27,7 @@ Entry = dict[str, Any]
 def remember_file(path: Path) -> Entry:
     """Return what stands at a path: nothing, a link, or a file with its content, owner and mode."""
     if path.is_symlink():
-        return {"kind": "link", "target": os.readlink(path)}
+        return {"kind": "link", "target": str(path.readlink())}
     if not path.exists():
         return {"kind": "absent"}
     status = path.stat()

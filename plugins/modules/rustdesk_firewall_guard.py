@@ -90,6 +90,11 @@ def paths(zones: list[str]) -> list[Path]:
     return found
 
 
+def program(module: AnsibleModule, name: str) -> str:
+    """Return where a program is; fail where it is not."""
+    return str(module.get_bin_path(name, required=True))
+
+
 def is_active(module: AnsibleModule, unit: str) -> bool:
     """Ask systemd whether a unit is active."""
     code, _out, _err = module.run_command(["systemctl", "is-active", "--quiet", unit])
@@ -104,7 +109,7 @@ def is_enabled(module: AnsibleModule, unit: str) -> bool:
 
 def commands(module: AnsibleModule) -> tuple[list[list[str]], list[list[str]]]:
     """Return what stops what does not run now, and what makes the host use the files again as it does now."""
-    systemctl = module.get_bin_path("systemctl", required=True)
+    systemctl = program(module, "systemctl")
     before, found = [], [[systemctl, "daemon-reload"]]
     if not is_active(module, Path(UNIT).name):
         before.append([systemctl, "stop", Path(UNIT).name])
@@ -143,7 +148,7 @@ def arm(module: AnsibleModule) -> None:
     stop_timer(module)
     code, out, err = module.run_command(
         [
-            module.get_bin_path("systemd-run", required=True),
+            program(module, "systemd-run"),
             f"--unit={NAME}",
             f"--on-active={module.params['seconds']}",
             "--timer-property=AccuracySec=1s",

@@ -156,14 +156,26 @@ import hashlib
 import os
 import re
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ansible.module_utils import firewall_undo
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.firewall_nft import ACTIVATED, DIRECTIONS, TAG, NftError, denying, file_of, intact, own_table, ruleset
+from ansible.module_utils.firewall_nft import (
+    ACTIVATED,
+    DIRECTIONS,
+    TAG,
+    NftError,
+    denying,
+    file_of,
+    intact,
+    own_table,
+    ruleset,
+)
 from ansible.module_utils.firewall_plan import LOADER, POLICIES, SERVICES, UNIT, firewalld_service
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 SYSTEMD = Path("/run/systemd/system")
 """Exists where systemd is the system's manager (sd_booted(3))."""
@@ -234,18 +246,15 @@ def ufw_tuples(text: str) -> Iterator[Rule]:
             }
 
 
+def _text(path: Path) -> str:
+    """Return what a file holds; nothing when there is none."""
+    return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
 def ufw_state(directory: Path = UFW, defaults: Path = Path("/etc/default/ufw")) -> dict[str, Any]:
     """Return the rules of ufw, those for any address as one for both versions of IP."""
-    found: list[list[Rule]] = []
-    for name in ("user.rules", "user6.rules"):
-        try:
-            found.append(list(ufw_tuples((directory / name).read_text(encoding="utf-8"))))
-        except FileNotFoundError:
-            found.append([])
-    four, six = found
-    with_six = not defaults.exists() or "\nIPV6=no" not in f"\n{defaults.read_text(encoding='utf-8').lower()}".replace(
-        "ipv6=", "IPV6="
-    )
+    four, six = (list(ufw_tuples(_text(directory / name))) for name in ("user.rules", "user6.rules"))
+    with_six = not re.search(r"^IPV6=no", _text(defaults), re.MULTILINE | re.IGNORECASE)
     both = four + [rule for rule in six if rule not in four]
     own = [rule for rule in both if rule["comment"].startswith(f"{TAG} ")]
     return {
@@ -271,13 +280,11 @@ def zone_values(element: ET.Element) -> Iterator[tuple[str, str]]:
         if service.get("name") in own:
             yield "service", str(service.get("name"))
     for rule in element.findall("rule"):
-        service, source = rule.find("service"), rule.find("source")
-        if service is not None and service.get("name") in own:
-            address = "" if source is None else f' source address="{source.get("address")}"'
-            yield (
-                "rich_rule",
-                f'rule family="{rule.get("family")}"{address} service name="{service.get("name")}" accept',
-            )
+        names = [str(service.get("name")) for service in rule.findall("service")]
+        sources = [f' source address="{source.get("address")}"' for source in rule.findall("source")]
+        if own.intersection(names):
+            text = f'rule family="{rule.get("family")}"{"".join(sources)} service name="{names[0]}" accept'
+            yield "rich_rule", text
 
 
 def permanent_entries() -> list[Rule]:
@@ -307,14 +314,15 @@ def firewalld_running() -> dict[str, Any]:
     Raises:
         ImportError: its library is not there for this Python.
     """
-    from firewall.client import FirewallClient  # noqa: PLC0415  # only where firewalld is
+    from firewall.client import FirewallClient  # type: ignore[import-not-found]  # noqa: PLC0415  # only where firewalld is
 
     client = FirewallClient()
     config = client.config()
     own = [firewalld_service(name) for name in DIRECTIONS]
     zones, policies = list(client.getZones()), list(client.getPolicies())
     permanent_policies = list(config.getPolicyNames())
-    differences, entries = [], []
+    differences: list[str] = []
+    entries: list[Rule] = []
     for zone in zones:
         runtime = _settings(client.getZoneSettings(zone))
         differences += _differences("zone", zone, runtime, _settings(config.getZoneByName(zone).getSettings()))
@@ -416,11 +424,8 @@ def firewalld_state(module: AnsibleModule, *, active: bool, port: int) -> dict[s
 
 def default_zone(file: Path = Path("/etc/firewalld/firewalld.conf")) -> str:
     """Return the default zone by firewalld's settings."""
-    with contextlib.suppress(FileNotFoundError):
-        match = re.search(r"^DefaultZone=(\S+)", file.read_text(encoding="utf-8"), re.MULTILINE)
-        if match:
-            return match[1]
-    return "public"
+    match = re.search(r"^DefaultZone=(\S+)", _text(file), re.MULTILINE)
+    return match[1] if match else "public"
 
 
 # --- The host -----------------------------------------------------------------------------------------------------

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,12 +10,15 @@ import pytest
 import testinfra
 
 # Runs of playbooks are read the same way in every suite.
-sys.path.append(str(Path(__file__).parents[1] / "server"))
+sys.path[:0] = [str(Path(__file__).parents[3]), str(Path(__file__).parents[1] / "server")]
 
-from machines import SERVER  # noqa: E402
+from tests.testinfra.firewall.firewall_lab import SERVER  # noqa: E402
+
 from plays import INVENTORY, play  # noqa: E402
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from testinfra.host import Host
 
 

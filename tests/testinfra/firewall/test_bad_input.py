@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.testinfra.firewall.firewall_lab import BACKENDS, FILES, PORTS, RULES, refused
 
-from machines import BACKENDS, FILES, PORTS, RULES, refused
+from plays import play
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from testinfra.host import Host
 
 PREFIX = "rustdesk_firewall_"
@@ -29,6 +32,16 @@ class Case:
     variables: dict[str, Any] = field(default_factory=dict)
     backend: str = "nftables"
 
+
+@dataclass(frozen=True)
+class Said:
+    """What the role said to each fault on the host with a firewall."""
+
+    backend: str
+    messages: dict[str, str]
+
+
+ACCEPTED = "it was accepted"
 
 CASES = {
     "unknown state": Case(("state", "present, absent"), {"state": "deployed"}),
@@ -77,15 +90,54 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
-def test_refused(on: Callable[[str], Host], case: Case) -> None:
-    host = on(BACKENDS[case.backend])
-    look = f"{RULES[case.backend]}; {FILES}"
+def attempt(name: str, case: Case) -> dict[str, Any]:
+    """A task that runs the role with a fault, and remembers what it said."""
+    return {
+        "name": name,
+        "block": [
+            {
+                "name": "Run the role",
+                "ansible.builtin.include_role": {"name": "rustdesk_firewall", "rolespec_validate": False},
+                "vars": {f"{PREFIX}{variable}": value for variable, value in case.variables.items()},
+            },
+            {"name": name, "ansible.builtin.debug": {"msg": ACCEPTED}},
+        ],
+        "rescue": [{"name": name, "ansible.builtin.debug": {"msg": "{{ ansible_failed_result.msg }}"}}],
+    }
+
+
+@pytest.fixture(scope="module", params=sorted({case.backend for case in CASES.values()}))
+def said(on: Callable[[str], Host], request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Said:
+    """Run the role with every fault in turn, one play for a host, and see the host unchanged."""
+    backend = str(request.param)
+    tasks = [attempt(name, case) for name, case in CASES.items() if case.backend == backend]
+    playbook = tmp_path_factory.mktemp("bad") / "playbook.yml"
+    playbook.write_text(json.dumps([{"name": "Try", "hosts": "all", "gather_facts": False, "tasks": tasks}]))
+    host = on(BACKENDS[backend])
+    look = f"{RULES[backend]}; {FILES}"
     before = host.check_output(look)
-    message = refused(BACKENDS[case.backend], {f"{PREFIX}{name}": value for name, value in case.variables.items()})
+    done = play(BACKENDS[backend], playbook=str(playbook))
     assert host.check_output(look) == before
-    assert f"{PREFIX}{case.says[0].removeprefix(PREFIX)}" in message or case.says[0] in message, message
-    assert [part for part in case.says if part not in message] == [], message
+    assert done.status == 0, done.output
+    assert "Traceback" not in done.output
+    return Said(
+        backend, {name: str(result["msg"]) for name, result in done.results(BACKENDS[backend]) if name in CASES}
+    )
+
+
+def test_every_fault_is_refused_by_its_name_with_the_way_out(said: Said) -> None:
+    cases = {name: case for name, case in CASES.items() if case.backend == said.backend}
+    assert set(said.messages) == set(cases)
+    for name, case in cases.items():
+        message = said.messages[name]
+        assert message != ACCEPTED, name
+        assert [part for part in case.says if part not in message] == [], f"{name}: {message}"
+        named = PREFIX + case.says[0] if not case.says[0][0].isdigit() else case.says[1]
+        assert named in message, f"{name}: {message}"
+
+
+def test_enough_faults_are_tried() -> None:
+    assert len(CASES) >= 20
 
 
 def test_a_firewalld_that_would_forget_is_refused(on: Callable[[str], Host]) -> None:

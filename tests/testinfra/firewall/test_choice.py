@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
-
-from machines import BACKENDS, FILES, PLAIN, RULES, firewall, refused
+from tests.testinfra.firewall.firewall_lab import BACKENDS, FILES, PLAIN, RULES, firewall, refused
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from testinfra.host import Host
 
-SITE = "table inet aside { chain output { type filter hook output priority 10; policy accept; tcp dport 9 drop; drop; }; }"
+SITE = (
+    "table inet aside { chain output { type filter hook output priority 10; policy accept; tcp dport 9 drop; drop; }; }"
+)
 """Denies all that is left, in another table than the firewall's."""
 
 
@@ -56,7 +58,9 @@ def test_one_that_is_named_and_off_is_left_off(on: Callable[[str], Host]) -> Non
     host.check_output("ufw --force disable")
     try:
         before = host.check_output(RULES["ufw"])
-        assert "ufw is not active" in said(BACKENDS["ufw"], backend="ufw", ports=[{"protocol": "tcp", "port": 9, "purpose": "x"}])
+        assert "ufw is not active" in said(
+            BACKENDS["ufw"], backend="ufw", ports=[{"protocol": "tcp", "port": 9, "purpose": "x"}]
+        )
         assert host.check_output(RULES["ufw"]) == before
         assert "Status: inactive" in host.check_output("ufw status")
     finally:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
-
-from machines import (
+from tests.testinfra.firewall.firewall_lab import (
     BACKENDS,
     CLIENT,
     PLAIN,
@@ -23,6 +21,8 @@ from machines import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from testinfra.host import Host
 
 INWARDS = {"rustdesk_firewall_direction": "in"}

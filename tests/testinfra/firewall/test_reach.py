@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
-
-from machines import (
+from tests.testinfra.firewall.firewall_lab import (
     BACKENDS,
     CLIENT,
     ENDPOINTS,
@@ -23,6 +21,8 @@ from machines import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from testinfra.host import Host
 
 OTHER = "mirror.lab.test"

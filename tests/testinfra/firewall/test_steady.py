@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-
-from machines import BACKENDS, ENDPOINTS, FILES, PLAIN, RULES, firewall, probe, reboot
+from tests.testinfra.firewall.firewall_lab import BACKENDS, ENDPOINTS, FILES, PLAIN, RULES, firewall, probe, reboot
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
     from testinfra.host import Host
 
 MOST_EXECUTIONS = 1
@@ -56,7 +56,7 @@ def test_rules_outlive_a_restart_of_the_machine(
 
 @pytest.mark.parametrize("act", ["reload", "restart"])
 def test_rules_outlive_new_rules_of_the_site(on: Callable[[str], Host], server_key: str, act: str) -> None:
-    """nftables.service replaces the site's chains, and what the role had written into them is gone with the old ones."""
+    """nftables.service replaces the site's chains, and with the old ones goes what the role had written into them."""
     name = BACKENDS["nftables"]
     host = on(name)
     try:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.testinfra.firewall.firewall_lab import BACKENDS, FILES, PORTS, RULES, address, firewall, refused
 
-from machines import BACKENDS, FILES, PORTS, RULES, address, firewall, refused
 from plays import Play, play
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
     from testinfra.host import Host
 
 FEWER = {"rustdesk_firewall_ports": PORTS[:2]}
@@ -21,37 +23,43 @@ WAITING = "systemctl is-active --quiet rustdesk-firewall-undo.timer"
 
 FAILING = {
     # The rule that is asked for is written; the one after it cannot be.
-    "ufw": (
-        "printf '#!/bin/sh\\ncase \"$*\" in *udp*) echo planted >&2; exit 1 ;; esac\\nexec /usr/sbin/ufw \"$@\"\\n'"
-        " >/usr/local/sbin/ufw && chmod 755 /usr/local/sbin/ufw",
-        "rm /usr/local/sbin/ufw",
-    ),
+    "ufw": ("ufw", "*udp*"),
     # The files are written; the runtime does not take them.
-    "firewalld": (
-        "printf '#!/bin/sh\\ncase \"$*\" in --reload) [ -e /run/planted ] || { touch /run/planted; echo planted >&2; exit 1; } ;; esac\\n"
-        "exec /usr/bin/firewall-cmd \"$@\"\\n' >/usr/local/bin/firewall-cmd && chmod 755 /usr/local/bin/firewall-cmd",
-        "rm -f /usr/local/bin/firewall-cmd /run/planted",
-    ),
+    "firewalld": ("firewall-cmd", "--reload"),
     # The files are written and sound; the kernel refuses the transaction.
-    "nftables": (
-        "printf '#!/bin/sh\\ncase \"$*\" in \"--file -\") [ -e /run/rustdesk-firewall/planted ] || { touch /run/rustdesk-firewall/planted; echo planted >&2; exit 1; } ;; esac\\n"
-        "exec /usr/sbin/nft \"$@\"\\n' >/usr/local/sbin/nft && chmod 755 /usr/local/sbin/nft",
-        "rm -f /usr/local/sbin/nft /run/rustdesk-firewall/planted",
-    ),
+    "nftables": ("nft", '"--file -"'),
 }
+"""The program that fails once, and the arguments it does so with."""
+
+
+@contextmanager
+def failing(host: Host, program: str, arguments: str) -> Iterator[None]:
+    """Put something in front of a program that fails the first time it is asked for this."""
+    real = host.check_output("command -v %s", program)
+    # The unit of the role may write nowhere else.
+    mark = "/run/rustdesk-firewall/planted"
+    script = f"""#!/bin/sh
+case "$*" in
+    {arguments}) [ -e {mark} ] || {{ : >{mark}; echo planted >&2; exit 1; }} ;;
+esac
+exec {real} "$@"
+"""
+    host.check_output(f"mkdir -p /run/rustdesk-firewall && printf %s %s >/usr/local/sbin/{program}", "%s", script)
+    host.check_output(f"chmod 755 /usr/local/sbin/{program}")
+    try:
+        yield
+        assert host.file(mark).exists, "it was not asked for this, so nothing failed"
+    finally:
+        host.check_output(f"rm -f /usr/local/sbin/{program} {mark}")
 
 
 @pytest.mark.parametrize(("backend", "name"), BACKENDS.items())
 def test_a_failed_change_is_taken_back(on: Callable[[str], Host], backend: str, name: str) -> None:
     host = on(name)
-    plant, clear = FAILING[backend]
     look = f"{RULES[backend]}; find /etc -xdev -type f -exec sha256sum {{}} + | sort"
     before = host.check_output(look)
-    host.check_output(plant)
-    try:
+    with failing(host, *FAILING[backend]):
         message = refused(name, FEWER)
-    finally:
-        host.check_output(clear)
     assert "is as it was" in message
     assert host.check_output(look) == before
     assert host.run(WAITING).rc != 0
@@ -117,7 +125,7 @@ def over_ssh(on: Callable[[str], Host], key: Path) -> Iterator[Callable[..., Pla
 def settled(host: Host, look: str, before: str, seconds: float) -> str:
     """What a look shows as soon as it is what it was, or when the time is up."""
     until = time.monotonic() + seconds
-    while (seen := host.check_output(look)) != before and time.monotonic() < until:
+    while (seen := str(host.check_output(look))) != before and time.monotonic() < until:
         time.sleep(1)
     return seen
 
