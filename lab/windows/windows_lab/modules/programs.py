@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -29,7 +30,7 @@ def split(line: str) -> list[str]:
     """A command line in its arguments, by the rules of ``CommandLineToArgvW``."""
     arguments: list[str] = []
     current, quoted, started, slashes = "", False, False, 0
-    for character in line.strip() + " ":
+    for character in line.strip(" \t") + " ":
         if character == "\\":
             slashes += 1
             continue
@@ -53,10 +54,7 @@ def split(line: str) -> list[str]:
 
 def quote(argument: str) -> str:
     """An argument that ``split`` gives back."""
-    if argument and not any(character in argument for character in ' \t"'):
-        return argument
-    escaped = argument.replace('"', '\\"')
-    return f'"{escaped}\\"' if argument.endswith("\\") else f'"{escaped}"'
+    return subprocess.list2cmdline([argument])
 
 
 def execute(machine: Machine, line: str, chdir: str | None = None, stdin: str | None = None) -> wine.Finished:
