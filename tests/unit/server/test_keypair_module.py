@@ -482,6 +482,7 @@ def ansible_run(state: Path, tmp_path: Path) -> Callable[..., str]:
                 "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
                 "ANSIBLE_FORCE_COLOR": "0",
                 "ANSIBLE_HOME": str(tmp_path / ".ansible"),
+                "ANSIBLE_INJECT_INVOCATION": "true",
                 "ANSIBLE_REMOTE_TEMP": str(tmp_path / "remote"),
             },
             capture_output=True,
