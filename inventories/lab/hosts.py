@@ -17,7 +17,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 SUITES = ROOT / ".cache" / "lab-suites"
-OPTIONAL_SUITES = frozenset({"noble"})
+WINDOWS = "windows"
+OPTIONAL_SUITES = frozenset({"noble", WINDOWS})
+KEYS = ROOT / ".cache" / "lab-ssh"
 
 
 @dataclass(frozen=True)
@@ -37,14 +39,22 @@ MACHINES = (
     Machine("server-ubuntu2404", "rustdesk_servers", "noble"),
     Machine("relay-deb13", "rustdesk_relays", "trixie"),
     Machine("client-deb12", "lab_clients", "bookworm"),
+    Machine("endpoint-ufw", "rustdesk_endpoints_linux", "bookworm"),
+    Machine("endpoint-firewalld", "rustdesk_endpoints_linux", "trixie"),
+    Machine("endpoint-nftables", "rustdesk_endpoints_linux", "bookworm"),
+    Machine("endpoint-plain", "rustdesk_endpoints_linux", "trixie"),
+    Machine("endpoint-windows", "rustdesk_endpoints_windows", WINDOWS),
     Machine(
         "outside",
         "lab_outside",
         "bookworm",
-        aliases=("api.rustdesk.com", "mirror.lab.test"),
+        aliases=("api.rustdesk.com", "rs-ny.rustdesk.com", "mirror.lab.test"),
         command=("--unit=outside.target",),
     ),
 )
+
+PARENTS = {"rustdesk_endpoints": ("rustdesk_endpoints_linux", "rustdesk_endpoints_windows")}
+"""Groups of groups."""
 
 
 def available(machines: tuple[Machine, ...], built: frozenset[str]) -> tuple[Machine, ...]:
@@ -70,6 +80,33 @@ def uplink_mtu(routes: Path = Path("/proc/net/route"), interfaces: Path = Path("
     return 1500
 
 
+def image(machine: Machine) -> str:
+    """The image a machine is started from."""
+    return "rustdesk-lab/windows:trixie" if machine.suite == WINDOWS else f"rustdesk-lab/host:{machine.suite}"
+
+
+def windows_connection(container: str, keys: Path = KEYS) -> dict[str, object]:
+    """How Ansible reaches the Windows machine: by ssh, as it would a real one with OpenSSH.
+
+    Only the way there is the lab's own: through the engine, as no other works from every controller. The machine
+    proves itself with the key of this checkout (``lab/windows/make-keys``).
+    """
+    options = {
+        "ProxyCommand": f"docker exec --interactive {container} /usr/sbin/sshd -i",
+        "HostKeyAlias": "endpoint-windows.lab.test",
+        "UserKnownHostsFile": keys / "known_hosts",
+        "StrictHostKeyChecking": "yes",
+        "IdentitiesOnly": "yes",
+    }
+    return {
+        "ansible_connection": "ssh",
+        "ansible_shell_type": "powershell",
+        "ansible_user": "Administrator",
+        "ansible_ssh_private_key_file": str(keys / "id_ed25519"),
+        "ansible_ssh_common_args": " ".join(f'-o "{name}={value}"' for name, value in options.items()),
+    }
+
+
 def inventory(lab: str, machines: tuple[Machine, ...], mtu: int) -> dict[str, object]:
     """Ansible's ``--list`` form for these machines in the lab of this name.
 
@@ -78,16 +115,20 @@ def inventory(lab: str, machines: tuple[Machine, ...], mtu: int) -> dict[str, ob
     if not re.fullmatch(r"[a-z][a-z0-9]*", lab):
         msg = f"RUSTDESK_LAB is {lab!r}: use a lower-case word such as demo or test"
         raise ValueError(msg)
-    groups = {
+    groups: dict[str, dict[str, list[str]]] = {
         group: {"hosts": [m.name for m in machines if m.group == group]}
         for group in sorted({m.group for m in MACHINES})
     }
-    hostvars = {
+    groups |= {
+        parent: {"children": [child for child in children if child in groups]} for parent, children in PARENTS.items()
+    }
+    hostvars: dict[str, dict[str, object]] = {
         m.name: {
             "ansible_host": f"rustdesk-{lab}-{m.name}",
-            "lab_image": f"rustdesk-lab/host:{m.suite}",
+            "lab_image": image(m),
             "lab_aliases": [f"{m.name}.lab.test", *m.aliases],
             "lab_command": list(m.command),
+            **(windows_connection(f"rustdesk-{lab}-{m.name}") if m.suite == WINDOWS else {}),
         }
         for m in machines
     }

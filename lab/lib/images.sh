@@ -4,24 +4,49 @@
 ubuntu_mirror=${UBUNTU_MIRROR:-http://archive.ubuntu.com/ubuntu}
 suites_file=.cache/lab-suites
 left_out=.cache/noble-left-out
+windows_image=rustdesk-lab/windows:trixie
 
 base_of() {
     case $1 in
         noble) echo ubuntu:24.04 ;;
+        windows) echo debian:trixie-slim ;;
         *) echo "debian:$1-slim" ;;
     esac
 }
 
-inputs_hash() { find lab/images/host -type f -exec sha256sum {} + | sort | sha256sum | cut -c 1-16; }
+# inputs_of IMAGE...: the directories an image is made from.
+inputs_of() {
+    case $1 in
+        windows) echo lab/images/windows lab/windows ;;
+        *) echo lab/images/host ;;
+    esac
+}
+
+# inputs_hash [SUITE]
+inputs_hash() {
+    # shellcheck disable=SC2046  # a list
+    find $(inputs_of "${1:-}") -type f ! -path '*/__pycache__/*' ! -name '*.md' -exec sha256sum {} + |
+        sort | sha256sum | cut -c 1-16
+}
 
 # current SUITE...: those whose machine image was built from the present inputs.
 current() {
     want=$(inputs_hash)
-    for suite in "$@"; do set -- "$@" "rustdesk-lab/host:$suite"; shift; done
+    want_windows=$(inputs_hash windows)
+    for suite in "$@"; do
+        case $suite in
+            windows) set -- "$@" "$windows_image" ;;
+            *) set -- "$@" "rustdesk-lab/host:$suite" ;;
+        esac
+        shift
+    done
     docker image inspect --format '{{index .Config.Labels "rustdesk-lab.inputs"}} {{join .RepoTags " "}}' "$@" 2>/dev/null |
         while read -r hash tags; do
-            [ "$hash" != "$want" ] || for tag in $tags; do
-                case $tag in rustdesk-lab/host:*) echo "${tag#*:}" ;; esac
+            for tag in $tags; do
+                case $hash:$tag in
+                    "$want_windows:$windows_image") echo windows ;;
+                    "$want:rustdesk-lab/host:"*) echo "${tag#*:}" ;;
+                esac
             done
         done
 }
@@ -44,14 +69,41 @@ registry_answers() {
 # machine_image SUITE PULL: runs as a job.
 machine_image() {
     base=$(base_of "$1")
-    if ! has_image "$base"; then
-        { [ "$2" = yes ] && timeout "${PULL_TIMEOUT:-60}" docker pull -q "$base"; } || bootstrap_base "$1" "$base"
-    fi
+    base_image "$1" "$2" || return 1
     say "building rustdesk-lab/host:$1"
     docker buildx version >/dev/null 2>&1 || export DOCKER_BUILDKIT=0
     # On the host's network: a bridge loses large packets where the uplink's are smaller than usual.
     retry 2 docker build -q --network host --build-arg "BASE=$base" --label "rustdesk-lab.inputs=$(inputs_hash)" \
         -t "rustdesk-lab/host:$1" lab/images/host
+}
+
+# base_image SUITE PULL
+base_image() {
+    has_image "$(base_of "$1")" && return 0
+    { [ "$2" = yes ] && timeout "${PULL_TIMEOUT:-60}" docker pull -q "$(base_of "$1")"; } || bootstrap_base "$1" "$(base_of "$1")"
+}
+
+# debian_13 PULL: its base image, which a job for it that was started earlier may be bringing about.
+debian_13() {
+    while [ -e "$state/trixie.running" ] && ! has_image "$(base_of trixie)"; do sleep 1; done
+    base_image trixie "$1"
+}
+
+# build_windows_image PULL: Wine and what stands in for Windows. Runs as a job.
+build_windows_image() {
+    debian_13 "$1" || return 1
+    say "building $windows_image (some minutes, the first time)"
+    docker buildx version >/dev/null 2>&1 || export DOCKER_BUILDKIT=0
+    retry 2 docker build -q --label "rustdesk-lab.inputs=$(inputs_hash windows)" -t "$windows_image" \
+        -f lab/images/windows/Dockerfile lab
+}
+
+# windows_possible: its programs are for one kind of processor, and nothing here emulates another.
+windows_possible() {
+    case $(docker version --format '{{.Server.Arch}}') in
+        amd64) return 0 ;;
+        *) say "the Windows machine is left out: it needs an amd64 processor"; return 1 ;;
+    esac
 }
 
 bootstrap_base() {
@@ -81,6 +133,7 @@ bootstrap_base() {
 
 # ubuntu_keyring: the key that signs Ubuntu's archive, from Debian's signed package of it. Not every Debian release has that package.
 ubuntu_keyring() {
+    debian_13 no >&2 || return 1
     # shellcheck disable=SC2016  # expanded in the container
     docker run --rm --network host "$(base_of trixie)" sh -c '
         exec 3>&1 >&2

@@ -58,6 +58,7 @@ def linters() -> list[Linter]:
         Linter("ruff check", ("ruff", "check")),
         Linter("ruff format", ("ruff", "format", "--check", "--diff")),
         Linter("shellcheck", ("shellcheck", "--external-sources", "--check-sourced", *shell_files())),
+        Linter("Windows options", ("python", "lab/lib/windows_options.py")),
         Linter("yamllint", ("yamllint", "--strict", ".")),
     ]
 

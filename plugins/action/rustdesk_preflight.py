@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import ansible.module_utils
 import yaml
@@ -15,13 +17,78 @@ from ansible.plugins.action import ActionBase
 # Ansible sends configured module utilities to targets, but does not import them on the controller.
 ansible.module_utils.__path__.append(str(Path(__file__).parents[1] / "module_utils"))
 
-from ansible.module_utils import role_inputs, server_inputs
+from ansible.module_utils import (
+    client_checks,
+    client_inputs,
+    firewall_inputs,
+    firewall_plan,
+    role_inputs,
+    server_inputs,
+)
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-OUTPUTS = {"rustdesk_server_facts"}
+OUTPUTS = {"rustdesk_server_facts", "rustdesk_firewall_facts"}
 """Variables that a role returns."""
+
+Inputs = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Checks:
+    """What is checked for one role.
+
+    Attributes:
+        faults: every fault that the variables show by themselves.
+        look: the module that looks at the host and its arguments; none where there is nothing to look at.
+        host_faults: every fault that shows when the variables meet what that module returned.
+        known: what the role is told besides what that module returned.
+        texts: a variable of the role that is evaluated once the others are sound, and joins them as `texts`.
+    """
+
+    faults: Callable[[Inputs], Iterable[str]]
+    look: Callable[[Inputs], tuple[str, dict[str, Any]] | None]
+    host_faults: Callable[[Inputs, Mapping[str, Any]], Iterable[str]]
+    known: Callable[[Inputs, Mapping[str, Any]], Mapping[str, Any]] = lambda _inputs, _host: {}
+    texts: str = ""
+
+
+def _look_for_server(inputs: Inputs) -> tuple[str, dict[str, Any]]:
+    bind_address = str(inputs["bind_address"])
+    return "rustdesk_server_info", {
+        "install_dir": inputs["install_dir"],
+        "state_dir": inputs["state_dir"],
+        "user": inputs["user"],
+        "group": inputs["group"],
+        "version": inputs["version"],
+        "architecture": inputs["architecture"],
+        "sha256": server_inputs.archive_digests(inputs, inputs["releases"]),
+        "archive": inputs["archive_remote_file"],
+        "ports": server_inputs.needed_ports(inputs) if inputs["state"] == "present" else [],
+        "bind_address": bind_address if server_inputs.is_address(bind_address) else "",
+        "resolve": server_inputs.names_to_resolve(inputs),
+        "files": inputs["files"],
+    }
+
+
+ROLES = {
+    "rustdesk_server": Checks(
+        faults=lambda inputs: server_inputs.faults(inputs, inputs["releases"]),
+        look=_look_for_server,
+        host_faults=lambda inputs, host: server_inputs.host_faults(inputs, inputs["releases"], host),
+    ),
+    "rustdesk_client": Checks(
+        faults=client_inputs.faults,
+        look=client_checks.look,
+        host_faults=client_checks.host_faults,
+        known=client_checks.known,
+    ),
+    "rustdesk_firewall": Checks(
+        faults=firewall_inputs.faults,
+        look=firewall_plan.look,
+        host_faults=firewall_inputs.host_faults,
+        known=firewall_plan.known,
+        texts="__rustdesk_firewall_texts",
+    ),
+}
 
 _REFERENCE = re.compile(r"\{\{\s*(rustdesk_\w+)")
 """The variable that a template of a role's default begins with."""
@@ -34,35 +101,41 @@ class ActionModule(ActionBase):
     """Run the checks of a role on the controller, and its look at the host by one remote execution."""
 
     _requires_connection = True
-    _VALID_ARGS = frozenset({"role"})
+    _VALID_ARGS = frozenset({"role", "host", "again", "look"})
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return what is known of the host, or fail with all faults."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         variables = task_vars or {}
-        role = self._task.args.get("role")
-        if role != "rustdesk_server":
-            raise AnsibleActionFail(f"role: '{role}' has no checks; it has to be rustdesk_server")
-        prefix = f"{role}_"
+        role = str(self._task.args.get("role"))
+        if role not in ROLES:
+            raise AnsibleActionFail(f"role: '{role}' has no checks; it has to be {' or '.join(ROLES)}")
+        checks, prefix = ROLES[role], f"{role}_"
         spec = self._spec(Path(str(variables["role_path"])))
 
         own, unusable = self._own_variables(variables, prefix)
         unusable |= role_inputs.faults(own, spec, prefix)
         inputs = self._inputs(own, spec, prefix, variables, unusable)
-        releases = self._templar.template(variables["__rustdesk_server_releases"])
         # Where a value cannot be used, its default has taken its place, and is not at fault.
         faults = [
             *unusable.values(),
-            *(fault for fault in server_inputs.faults(inputs, releases) if not _names_any(fault, unusable)),
+            *(fault for fault in checks.faults(inputs) if not _names_any(fault, unusable)),
         ]
         host: dict[str, Any] = {}
-        if not unusable:
-            host = self._look_at_host(inputs, releases, variables)
+        # What is only rendered on the controller meets no host.
+        looks = role_inputs.as_bool(self._task.args.get("look", True))
+        if looks and not unusable:
+            if checks.texts and not faults and inputs["state"] == "present":
+                inputs["texts"] = self._templar.template(variables[checks.texts])
+            host = self._look_at_host(checks, inputs, variables)
             if not host.get("failed"):
-                faults += server_inputs.host_faults(inputs, releases, host)
+                faults += checks.host_faults(inputs, host)
         if faults:
             return self._refuse(result, _with_origin(server_inputs.masked(faults, own), variables), variables)
-        return result | host
+        if host.get("failed"):
+            return result | host
+        known = {name: value for name, value in host.items() if name not in ("invocation", "changed")}
+        return {**result, **known, "changed": False, **(checks.known(inputs, host) if looks else {})}
 
     def _spec(self, role_path: Path) -> dict[str, Any]:
         content = yaml.safe_load((role_path / "meta" / "argument_specs.yml").read_text(encoding="utf-8"))
@@ -96,12 +169,28 @@ class ActionModule(ActionBase):
         for name, option in spec.items():
             value = self._default(option) if name in unusable else own.get(name, self._default(option))
             inputs[name.removeprefix(prefix)] = role_inputs.as_bool(value) if option["type"] == "bool" else value
-        return inputs | {
+        inputs["inventory_hosts"] = list(variables.get("hostvars", {}))
+        if prefix == server_inputs.PREFIX:
+            return inputs | self._server_inputs(inputs, own, variables)
+        how = [self._templar.template(variables.get(f"ansible_{name}", "")) for name in ("shell_type", "connection")]
+        # A look at the role's own work is not disturbed by what is still to be confirmed.
+        again = role_inputs.as_bool(self._task.args.get("again", False))
+        inputs |= {"windows": firewall_plan.windows_shell(*map(str, how)), "again": again}
+        if prefix == client_inputs.PREFIX:
+            inputs["package_path"] = self._found(str(inputs["package_file"]))
+            inputs["packages"] = self._templar.template(variables["__rustdesk_client_packages"])
+        return inputs
+
+    def _server_inputs(
+        self, inputs: Mapping[str, Any], own: Mapping[str, Any], variables: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        return {
             "archive_path": self._found(str(inputs["archive_file"])),
             "private_key": self._private_key(variables),
             "private_key_given": bool(str(inputs["private_key"] or "").strip()),
-            "private_key_defined": f"{prefix}private_key" in own,
-            "inventory_hosts": list(variables.get("hostvars", {})),
+            "private_key_defined": f"{server_inputs.PREFIX}private_key" in own,
+            "releases": self._templar.template(variables["__rustdesk_server_releases"]),
+            "files": self._templar.template(variables["__rustdesk_server_files"]),
         }
 
     def _default(self, option: Mapping[str, Any]) -> Any:
@@ -128,27 +217,13 @@ class ActionModule(ActionBase):
         except AnsibleError:
             return ""
 
-    def _look_at_host(
-        self, inputs: Mapping[str, Any], releases: Mapping[str, Any], variables: dict[str, Any]
-    ) -> dict[str, Any]:
-        bind_address = str(inputs["bind_address"])
-        arguments = {
-            "install_dir": inputs["install_dir"],
-            "state_dir": inputs["state_dir"],
-            "user": inputs["user"],
-            "group": inputs["group"],
-            "version": inputs["version"],
-            "architecture": inputs["architecture"],
-            "sha256": server_inputs.archive_digests(inputs, releases),
-            "archive": inputs["archive_remote_file"],
-            "ports": server_inputs.needed_ports(inputs) if inputs["state"] == "present" else [],
-            "bind_address": bind_address if server_inputs.is_address(bind_address) else "",
-            "resolve": server_inputs.names_to_resolve(inputs),
-            "files": self._templar.template(variables["__rustdesk_server_files"]),
-        }
-        host: dict[str, Any] = self._execute_module(
-            module_name="rustdesk_server_info", module_args=arguments, task_vars=variables
-        )
+    def _look_at_host(self, checks: Checks, inputs: Inputs, variables: dict[str, Any]) -> dict[str, Any]:
+        wanted = checks.look(inputs)
+        if wanted is None:
+            # On Windows, tasks have looked.
+            return dict(self._task.args.get("host") or {})
+        module, arguments = wanted
+        host: dict[str, Any] = self._execute_module(module_name=module, module_args=arguments, task_vars=variables)
         return host
 
     def _refuse(self, result: dict[str, Any], faults: list[str], variables: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # Tests run as root too, in CI's container; what is tested here is not to be root.
 UNPRIVILEGED = 65534 if os.geteuid() == 0 else None
 TOOLS = ["awk", "cat", "chmod", "cp", "cut", "date", "dirname", "env", "find", "grep", "id", "mkdir", "mktemp", "mv"]
-TOOLS += ["python3", "rm", "sed", "sh", "sha256sum", "sleep", "sort", "stat", "tail", "tr"]
+TOOLS += ["python3", "rm", "sed", "sh", "sha256sum", "sleep", "sort", "ssh", "stat", "tail", "tr"]
 ENGINE_RUNS = "exit 0"
 ENGINE_DOWN = "exit 1"
 
@@ -78,8 +78,8 @@ def machine() -> Iterator[Machine]:
         yield made
 
 
-def inputs_hash(machine: Machine) -> str:
-    return machine.run(". lab/lib/images.sh; inputs_hash")[1].strip()
+def inputs_hash(machine: Machine, suite: str) -> str:
+    return machine.run(f". lab/lib/images.sh; inputs_hash {suite}")[1].strip()
 
 
 def stamp(machine: Machine) -> None:
@@ -92,7 +92,9 @@ def stamp(machine: Machine) -> None:
 
 def images(machine: Machine, *suites: str) -> None:
     """Pretend that the engine runs and has these images."""
-    lines = "\n".join(f"echo {inputs_hash(machine)} rustdesk-lab/host:{suite}" for suite in suites)
+    hashes = {suite: inputs_hash(machine, suite) for suite in suites}
+    tags = {suite: f"rustdesk-lab/host:{suite}" for suite in suites} | {"windows": "rustdesk-lab/windows:trixie"}
+    lines = "\n".join(f"echo {hashes[suite]} {tags[suite]}" for suite in suites)
     machine.program("docker", f'echo "$@" >>{machine.root}/docker.log\n[ "$1" = image ] || exit 0\n{lines}')
 
 
@@ -142,32 +144,50 @@ def test_engine_that_is_down_needs_root(machine: Machine) -> None:
 
 def test_ready_machine_is_left_alone_and_nothing_is_said(machine: Machine) -> None:
     stamp(machine)
-    images(machine, "bookworm", "trixie", "noble")
+    images(machine, "bookworm", "trixie", "noble", "windows")
     assert machine.bootstrap() == (0, "")
-    assert (machine.checkout / ".cache" / "lab-suites").read_text() == "bookworm\nnoble\ntrixie\n"
+    assert (machine.checkout / ".cache" / "lab-suites").read_text() == "bookworm\nnoble\ntrixie\nwindows\n"
     calls = (machine.root / "docker.log").read_text().splitlines()
     assert {call.split()[0] for call in calls} == {"version", "image"}
 
 
 def test_ubuntu_is_left_out_when_its_archive_does_not_answer(machine: Machine) -> None:
     stamp(machine)
-    images(machine, "bookworm", "trixie")
+    images(machine, "bookworm", "trixie", "windows")
     nowhere = "http://127.0.0.1:9/ubuntu"
     assert machine.bootstrap(UBUNTU_MIRROR=nowhere) == (
         0,
         "==> Ubuntu 24.04 is left out: its archive does not answer\n",
     )
-    assert (machine.checkout / ".cache" / "lab-suites").read_text() == "bookworm\ntrixie\n"
+    assert (machine.checkout / ".cache" / "lab-suites").read_text() == "bookworm\ntrixie\nwindows\n"
     assert machine.bootstrap(UBUNTU_MIRROR=nowhere) == (0, ""), "a refusal is remembered for a day"
 
 
-def test_image_is_built_anew_when_its_inputs_change(machine: Machine) -> None:
-    images(machine, "bookworm", "trixie")
-    ask = "lab() { . lab/lib/images.sh; current bookworm trixie; }; lab"
-    assert machine.run(ask) == (0, "bookworm\ntrixie\n")
-    with (machine.checkout / "lab/images/host/container-init").open("a") as file:
+def test_windows_is_left_out_on_another_processor(machine: Machine) -> None:
+    stamp(machine)
+    images(machine, "bookworm", "trixie", "noble")
+    machine.program("docker", (machine.bin / "docker").read_text().replace("|| exit 0", "|| { echo arm64; exit 0; }"))
+    said = "==> the Windows machine is left out: it needs an amd64 processor\n"
+    assert machine.bootstrap() == (0, said)
+    assert (machine.checkout / ".cache" / "lab-suites").read_text() == "bookworm\nnoble\ntrixie\n"
+
+
+@pytest.mark.parametrize(
+    ("changed", "left"),
+    [
+        ("lab/images/host/container-init", "windows\n"),
+        ("lab/images/windows/gate", "bookworm\ntrixie\n"),
+        ("lab/windows/windows_lab/powershell.py", "bookworm\ntrixie\n"),
+        ("lab/windows/README.md", "bookworm\ntrixie\nwindows\n"),
+    ],
+)
+def test_image_is_built_anew_when_its_inputs_change(machine: Machine, changed: str, left: str) -> None:
+    images(machine, "bookworm", "trixie", "windows")
+    ask = "lab() { . lab/lib/images.sh; current bookworm trixie windows; }; lab"
+    assert machine.run(ask) == (0, "bookworm\ntrixie\nwindows\n")
+    with (machine.checkout / changed).open("a") as file:
         file.write("# changed\n")
-    assert machine.run(ask) == (0, "")
+    assert machine.run(ask) == (0, left)
 
 
 def test_venv_is_made_anew_in_another_place(machine: Machine) -> None:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from testinfra.host import Host
 
-testinfra_hosts = ["ansible://all"]
+GROUPS = ("lab_clients", "lab_outside", "rustdesk_endpoints_linux", "rustdesk_relays", "rustdesk_servers")
+testinfra_hosts = [f"ansible://{group}" for group in GROUPS]
 
 TRANSIENT = "systemd-run --quiet --wait --pipe --collect"
 

@@ -9,6 +9,8 @@ class ActionBase:
     _connection: Any
     _templar: Any
     _loader: Any
+    _play_context: Any
+    _shared_loader_obj: Any
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]: ...
     def validate_argument_spec(

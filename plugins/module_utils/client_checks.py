@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: MIT
+"""What the preflight of the role rustdesk_client looks at, refuses and returns.
+
+Runs on the controller.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ansible.module_utils import client_inputs, client_plan
+from ansible.module_utils.client_inputs import PREFIX, Inputs
+from ansible.module_utils.client_plan import RESTART, Plan
+
+ASKED = ("custom-rendezvous-server", "key", "relay-server", "api-server")
+"""Options that an installed client is asked for, beside what its file says."""
+
+Host = Mapping[str, Any]
+
+
+def look(inputs: Inputs) -> tuple[str, dict[str, Any]] | None:
+    """Return the module that looks at the host; on Windows tasks do that, and hand over what they found."""
+    if inputs["windows"]:
+        return None
+    return "rustdesk_client_info", {
+        "users": list(map(str, inputs["users"])),
+        "discover": inputs["discover_users"],
+        "service_profile": not inputs["portable"],
+        "options": list(ASKED),
+        "paths": list(client_inputs.QOS_PATHS),
+    }
+
+
+def host_faults(inputs: Inputs, host: Host) -> Iterator[str]:
+    """Return every fault that shows when the variables meet the host and its files."""
+    if not inputs["again"]:
+        yield from client_inputs.host_faults(inputs, host)
+    if client_inputs.faults(inputs):
+        return
+    plan = _plan(inputs, host)
+    variable = "portable" if inputs["portable"] else "users"
+    for fault in plan.faults:
+        yield f"{PREFIX}{variable}: {fault}"
+    names = {profile["name"] for profile in host["profiles"] if profile["kind"] == "user"}
+    open_programs = [program for program in host["programs"] if program["user"] in names]
+    if open_programs and plan.pending and not inputs["close_programs"] and not inputs["again"]:
+        users = ", ".join(sorted({str(program["user"]) for program in open_programs}))
+        yield (
+            f"{PREFIX}close_programs: RustDesk is open at {users} and would write its own settings back at its end; "
+            f"have it closed, or set {PREFIX}close_programs"
+        )
+
+
+def known(inputs: Inputs, host: Host) -> dict[str, Any]:
+    """Return what the role needs to know. It holds secrets, so nothing of it is shown."""
+    present = inputs["state"] == "present"
+    plan = _plan(inputs, host)
+    settings = client_inputs.settings(inputs) if present else {}
+    differences = client_plan.differences(list(host["profiles"]), settings, host["options"])
+    services = [profile for profile in host["profiles"] if profile["kind"] == "service"]
+    return {
+        "plan": plan.as_dict(),
+        "differences": differences,
+        "pending": plan.pending or bool(differences),
+        "to_install": _to_install(inputs, host),
+        "to_uninstall": "" if present or not host["package"] else client_plan.recorded_package(services),
+        "package_wanted": client_inputs.package(inputs, str(host["machine"])) if present else {},
+        "interrupted": any(RESTART in profile["names"] for profile in services),
+        "mark": client_plan.mark(services).as_dict(),
+        "unmark": client_plan.unmark(services).as_dict(),
+        "programs_to_close": [program["pid"] for program in host["programs"]] if inputs["close_programs"] else [],
+        "probe": client_inputs.probe(inputs) if present else {},
+        "_ansible_no_log": True,
+    }
+
+
+def _to_install(inputs: Inputs, host: Host) -> str:
+    wanted = inputs["state"] == "present" and inputs["install"] and not host["package"]
+    return str(inputs["version"]) if wanted else ""
+
+
+def _plan(inputs: Inputs, host: Host) -> Plan:
+    profiles = list(host["profiles"])
+    if inputs["state"] == "absent":
+        return client_plan.absent(profiles)
+    return client_plan.present(profiles, client_inputs.settings(inputs), _to_install(inputs, host))

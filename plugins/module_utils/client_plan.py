@@ -1,0 +1,473 @@
+# SPDX-License-Identifier: MIT
+"""What has to be written on a host so that its RustDesk clients have the settings asked for, or get back what they had.
+
+Beside the settings of each profile lies a record, `rustdesk_client.json`: what was there when the role came first, and
+what the role has set since. It is written before the settings are, so that a run can be interrupted anywhere. The
+record never holds a secret of the role's, only its digest.
+
+Runs on the controller, for Linux and Windows alike.
+"""
+
+from __future__ import annotations
+
+import base64
+import copy
+import hashlib
+import hmac
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from ansible.module_utils.client_options import ENCRYPTED
+from ansible.module_utils.toml_merge import TomlError, decode, effective, has_table, merge, parse, without_header
+
+RECORD = "rustdesk_client.json"
+RESTART = "rustdesk_client.restart"
+"""Tells, while the service is stopped by the role, that it ran before."""
+
+FORMAT = 1
+ABOUT = "What the Ansible role rustdesk_client found here, and what it has set. Its state absent needs it."
+
+SECRETS = {("RustDesk2.toml", "socks", "password"), ("RustDesk.toml", "", "password")}
+"""Values that the client encrypts when it saves, so that they cannot be compared afterwards."""
+NEW_MODE = "0600"
+"""Of new files, as the client's own (hbb_common src/config.rs, store_path)."""
+
+Settings = Mapping[str, Mapping[str, Mapping[str, "str | None"]]]
+"""File: table: key: value; None stands for a key that is not to be there."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """A file to write, or with the content None to remove. A byte order mark is the first character of its text."""
+
+    path: str
+    before: str | None
+    content: str | None
+    owner: str = ""
+    group: str = ""
+    mode: str = NEW_MODE
+
+
+@dataclass
+class Plan:
+    """What is to be done, in this order, and what stands in the way."""
+
+    create: list[dict[str, str]] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
+    remove: list[str] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+
+    @property
+    def pending(self) -> bool:
+        """Whether there is anything to do."""
+        return bool(self.create or self.changes or self.remove)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the plan as variables of Ansible."""
+        return asdict(self) | {"pending": self.pending}
+
+
+def join(directory: str, name: str) -> str:
+    """Join a path of the target: on Windows its separator is the backslash."""
+    return f"{directory}\\{name}" if "\\" in directory else f"{directory}/{name}"
+
+
+def digest(secret: str, salt: str = "") -> str:
+    """Return a salted digest of a secret that is slow to guess."""
+    salt = salt or os.urandom(16).hex()
+    raw = hashlib.scrypt(secret.encode(), salt=bytes.fromhex(salt), n=2**14, r=8, p=1)
+    return f"{salt}${raw.hex()}"
+
+
+def is_digest_of(recorded: object, secret: str) -> bool:
+    """Tell whether a recorded digest is that of a secret."""
+    text = recorded.get("scrypt", "") if isinstance(recorded, Mapping) else ""
+    salt, _, expected = str(text).partition("$")
+    try:
+        return bool(expected) and hmac.compare_digest(digest(secret, salt).partition("$")[2], expected)
+    except ValueError:
+        return False
+
+
+def present(profiles: Sequence[Mapping[str, Any]], settings: Settings, package: str = "") -> Plan:
+    """Return what brings the settings into every profile.
+
+    Args:
+        profiles: as the module rustdesk_client_info returns them.
+        settings: what is asked for.
+        package: version of the package that this run is going to install, to be recorded with the service's profile.
+    """
+    plan = Plan()
+    for profile in profiles:
+        if profile["fault"]:
+            plan.faults.append(str(profile["fault"]))
+            continue
+        try:
+            _configure(plan, profile, settings, package if profile["kind"] == "service" else "")
+        except TomlError as error:
+            plan.faults.append(str(error))
+    return plan
+
+
+def absent(profiles: Sequence[Mapping[str, Any]]) -> Plan:
+    """Return what gives every profile back what it had before the role came, as far as it still is the role's."""
+    plan = Plan()
+    for profile in profiles:
+        if RECORD not in profile["files"]:
+            continue
+        if profile["fault"]:
+            plan.faults.append(str(profile["fault"]))
+            continue
+        try:
+            _give_back(plan, profile)
+        except TomlError as error:
+            plan.faults.append(str(error))
+    return plan
+
+
+def mark(services: Sequence[Mapping[str, Any]]) -> Plan:
+    """Return what tells the next run that the service ran, should this one be interrupted while it is stopped."""
+    return Plan(
+        changes=[
+            Change(join(profile["directory"], RESTART), None, "", profile["name"], profile["group"])
+            for profile in services
+            if not profile["missing"] and not profile["fault"]
+        ]
+    )
+
+
+def unmark(services: Sequence[Mapping[str, Any]]) -> Plan:
+    """Return what takes that back."""
+    return Plan(changes=[Change(join(profile["directory"], RESTART), "", None) for profile in services])
+
+
+def recorded_package(profiles: Sequence[Mapping[str, Any]]) -> str:
+    """Return the version of the package that the role has installed, "" when it has not."""
+    for profile in profiles:
+        if profile["kind"] == "service" and not profile["fault"]:
+            return str(_record(profile).get("package", ""))
+    return ""
+
+
+def differences(profiles: Sequence[Mapping[str, Any]], settings: Settings, answers: Mapping[str, str]) -> list[str]:
+    """Return a sentence for each setting that a client does not have as it was asked for; values are left out.
+
+    Args:
+        profiles: as read back.
+        settings: what is asked for.
+        answers: what the running client says of its options.
+    """
+    found = []
+    for profile in profiles:
+        if profile["fault"]:
+            found.append(str(profile["fault"]))
+            continue
+        record = _record(profile)
+        for file, tables in settings.items():
+            path = join(profile["directory"], file)
+            try:
+                text = _text(profile, file) or ""
+                _without_values(text, path)
+                for table, keys in tables.items():
+                    now = effective(text, table)
+                    found += [
+                        f"{path}: {_shown(table, key)} is not what was asked for"
+                        for key, value in keys.items()
+                        if not _holds(record, file, table, key, now.get(key), value)
+                    ]
+            except TomlError as error:
+                found.append(str(error))
+    wanted = settings.get("RustDesk2.toml", {}).get("options", {})
+    found += [
+        f"the running client: {key} is not what was asked for"
+        for key, answer in answers.items()
+        if key in wanted and answer != (wanted[key] or "") and not _is_excuse(answer)
+    ]
+    return found
+
+
+def _is_excuse(answer: str) -> bool:
+    """Tell whether a client said that it does not answer: a sentence, where values have no blank (src/core_main.rs)."""
+    return " " in answer
+
+
+def _shown(table: str, key: str) -> str:
+    return f"{key} in [{table}]" if table else key
+
+
+# --- Present --------------------------------------------------------------------------------------------------------
+
+
+def _configure(plan: Plan, profile: Mapping[str, Any], settings: Settings, package: str) -> None:
+    record = _record(profile)
+    updated = copy.deepcopy(record)
+    changes = []
+    for file, tables in settings.items():
+        path = join(profile["directory"], file)
+        before = _text(profile, file)
+        wanted = _wanted(record, file, tables, before or "", path)
+        after = _merged(before or "", wanted, path)
+        _without_values(after, path)
+        if after == (before or "") and file not in record.get("files", {}):
+            continue
+        entry = updated.setdefault("files", {}).setdefault(file, {"before": before})
+        entry["set"] = _set_values(entry.get("set", {}), tables)
+        if after != (before or ""):
+            entry["after"] = hashlib.sha256(after.encode()).hexdigest()
+            changes.append(_change(profile, file, before, after))
+    if package:
+        updated["package"] = package
+    if updated != record or changes:
+        updated.setdefault("created", profile["missing"])
+        plan.create += _directories(profile)
+        if updated != record:
+            plan.changes.append(_change(profile, RECORD, _text(profile, RECORD), _record_text(updated)))
+        plan.changes += changes
+
+
+def _directories(profile: Mapping[str, Any]) -> list[dict[str, str]]:
+    return [{"path": path, "owner": profile["name"], "group": profile["group"]} for path in profile["missing"]]
+
+
+def _wanted(
+    record: Mapping[str, Any], file: str, tables: Mapping[str, Mapping[str, str | None]], text: str, path: str
+) -> dict[str, dict[str, str | None]]:
+    """Return what to merge: what is asked for, and for what is asked for no more, what was there before."""
+    entry = record.get("files", {}).get(file, {})
+    now = _parsed(text, path)
+    wanted: dict[str, dict[str, str | None]] = _restoration(entry, file, now, path, but=tables) if entry else {}
+    for table, keys in tables.items():
+        inside = _table(now, table)
+        for key, value in keys.items():
+            if not _holds(record, file, table, key, inside.get(key), value):
+                wanted.setdefault(table, {})[key] = value
+    return wanted
+
+
+def _holds(
+    record: Mapping[str, Any],
+    file: str,
+    table: str,
+    key: str,
+    current: object,
+    wanted: str | None,
+) -> bool:
+    """Tell whether a value is what is asked for: itself, empty for none, or the encrypted form of a secret."""
+    if current == wanted or (wanted is None and current == ""):
+        return True
+    if (file, table, key) not in SECRETS or not wanted or not str(current or "").startswith(ENCRYPTED):
+        return False
+    recorded = record.get("files", {}).get(file, {}).get("set", {}).get(table, {}).get(key)
+    return is_digest_of(recorded, wanted)
+
+
+def _set_values(
+    recorded: Mapping[str, Any], tables: Mapping[str, Mapping[str, str | None]]
+) -> dict[str, dict[str, Any]]:
+    """Return what the record says of the values that are set: secrets only by their digest."""
+    values: dict[str, dict[str, Any]] = {}
+    for table, keys in tables.items():
+        for key, value in keys.items():
+            old = recorded.get(table, {}).get(key)
+            if value is not None and _is_secret(table, key):
+                values.setdefault(table, {})[key] = old if is_digest_of(old, value) else {"scrypt": digest(value)}
+            else:
+                values.setdefault(table, {})[key] = value
+    return values
+
+
+def _is_secret(table: str, key: str) -> bool:
+    return any((table, key) == secret[1:] for secret in SECRETS)
+
+
+def _without_values(text: str, path: str) -> None:
+    """Refuse options that RustDesk would not read: one value that is no string makes it ignore all of them.
+
+    Raises:
+        TomlError: there is such a value.
+    """
+    for table in ("options", "socks"):
+        inside = _table(_parsed(text, path), table)
+        wrong = sorted(key for key, value in inside.items() if not isinstance(value, str))
+        if wrong:
+            raise TomlError(
+                f"{path}: {wrong[0]} in [{table}] is not in quotes, so RustDesk ignores every value of [{table}]; "
+                "put it in quotes, or remove it"
+            )
+
+
+# --- Absent ---------------------------------------------------------------------------------------------------------
+
+
+def _give_back(plan: Plan, profile: Mapping[str, Any]) -> None:
+    record = _record(profile)
+    gone = {RECORD, RESTART}
+    for file, entry in record.get("files", {}).items():
+        path = join(profile["directory"], file)
+        now = _text(profile, file)
+        if now is None:
+            continue
+        back = _given_back(entry, file, now, path)
+        if back is None:
+            gone.add(file)
+        if back != now:
+            plan.changes.append(_change(profile, file, now, back))
+    plan.changes.append(_change(profile, RECORD, _text(profile, RECORD), None))
+    plan.remove += _emptied(profile, record.get("created", []), gone)
+
+
+def _emptied(profile: Mapping[str, Any], created: list[str], gone: set[str]) -> list[str]:
+    """Return the directories that the role has made and that are left with nothing in them, innermost first."""
+    found: list[str] = []
+    names, going = profile["names"], gone
+    for path in reversed(created):
+        if path != profile["directory"]:
+            names, going = profile["above"].get(path, []), {re.split(r"[/\\]", found[-1])[-1]} if found else set()
+        if set(names) - going or (not found and path != profile["directory"]):
+            break
+        found.append(path)
+    return found
+
+
+def _given_back(entry: Mapping[str, Any], file: str, now: str, path: str) -> str | None:
+    """Return what a file is to hold, None when it is to go."""
+    before = entry.get("before")
+    if hashlib.sha256(now.encode()).hexdigest() == entry.get("after"):
+        return before
+    text = _merged(now, _restoration(entry, file, _parsed(now, path), path, but={}), path)
+    for table in entry.get("set", {}):
+        if table and not (before and has_table(before, table)):
+            text = without_header(text, table)
+    return None if before is None and not text.strip() else text
+
+
+def _restoration(
+    entry: Mapping[str, Any],
+    file: str,
+    now: Mapping[str, Any],
+    path: str,
+    but: Mapping[str, Mapping[str, str | None]],
+) -> dict[str, dict[str, str | None]]:
+    """Return what gives back the values that are still the role's, except those that are set anew."""
+    before = _parsed(entry.get("before") or "", path)
+    wanted: dict[str, dict[str, str | None]] = {}
+    for table, keys in entry.get("set", {}).items():
+        for key, recorded in keys.items():
+            current = _table(now, table).get(key)
+            if key in but.get(table, {}) or not _still_ours(file, table, key, recorded, current):
+                continue
+            old = _table(before, table).get(key)
+            wanted.setdefault(table, {})[key] = old if isinstance(old, str) else None
+    return wanted
+
+
+def _still_ours(file: str, table: str, key: str, recorded: object, current: object) -> bool:
+    if not isinstance(recorded, Mapping):
+        return current == recorded
+    # What is encrypted cannot be compared, and nobody else is known to have set it.
+    is_encrypted = (file, table, key) in SECRETS and str(current or "").startswith(ENCRYPTED)
+    return isinstance(current, str) and (is_encrypted or is_digest_of(recorded, current))
+
+
+# --- Files ----------------------------------------------------------------------------------------------------------
+
+
+def _text(profile: Mapping[str, Any], name: str) -> str | None:
+    file = profile["files"].get(name)
+    if file is None:
+        return None
+    try:
+        return decode(base64.b64decode(file["content"]))
+    except TomlError as error:
+        raise TomlError(_fault(join(profile["directory"], name), error)) from None
+
+
+def _fault(path: str, error: TomlError) -> str:
+    return f"{path} {error}; it is left as it is: correct it, or move it away"
+
+
+def _parsed(text: str, path: str) -> dict[str, Any]:
+    try:
+        return parse(text)
+    except TomlError as error:
+        raise TomlError(_fault(path, error)) from None
+
+
+def _merged(text: str, wanted: Mapping[str, Mapping[str, str | None]], path: str) -> str:
+    try:
+        return merge(text, wanted)
+    except TomlError as error:
+        raise TomlError(_fault(path, error)) from None
+
+
+def _table(values: Mapping[str, Any], table: str) -> Mapping[str, Any]:
+    inside = values.get(table, {}) if table else values
+    return inside if isinstance(inside, Mapping) else {}
+
+
+def _change(profile: Mapping[str, Any], name: str, before: str | None, content: str | None) -> Change:
+    file = profile["files"].get(name, {})
+    return Change(
+        path=join(profile["directory"], name),
+        before=before,
+        content=content,
+        owner=file.get("owner") or profile["name"],
+        group=file.get("group") or profile["group"],
+        mode=file.get("mode") or NEW_MODE,
+    )
+
+
+def _record(profile: Mapping[str, Any]) -> dict[str, Any]:
+    text = _text(profile, RECORD)
+    if text is None:
+        return {}
+    path = join(profile["directory"], RECORD)
+    try:
+        record = json.loads(text)
+    except json.JSONDecodeError:
+        record = None
+    if not isinstance(record, dict) or record.get("format") != FORMAT:
+        raise TomlError(
+            f"{path} is not a record of this role, so what was there before is not known; "
+            "restore it from a backup, or move it away"
+        )
+    return record
+
+
+def _record_text(record: Mapping[str, Any]) -> str:
+    return json.dumps({"about": ABOUT, "format": FORMAT, **record}, indent=2, sort_keys=True) + "\n"
+
+
+SECRET_KEYS = (
+    "password",
+    "salt",
+    "enc_id",
+    "key_pair",
+    "unlock_pin",
+    "trusted_devices",
+    "preset-address-book-password",
+)
+_ASSIGNMENT = re.compile(r"\s*[\"']?(?P<key>[A-Za-z0-9_.-]+)[\"']?\s*=\s*\S")
+_HEADER = re.compile(r"\s*\[{1,2}\s*[A-Za-z_\"']")
+
+
+def masked(text: str) -> str:
+    """Return settings for people to see, without the values of secrets, whoever has set them."""
+    return "".join(_masked_lines(text))
+
+
+def _masked_lines(text: str) -> Iterator[str]:
+    """Leave the values of secrets out; one of several lines ends where the next key or table begins."""
+    hidden = False
+    for line in text.splitlines(keepends=True):
+        match = _ASSIGNMENT.match(line.removeprefix("\ufeff"))
+        if match:
+            hidden = match["key"].rpartition(".")[2] in SECRET_KEYS
+            yield f"{match['key']} = (not shown)\n" if hidden else line
+        elif not hidden or _HEADER.match(line):
+            hidden = False
+            yield line

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: MIT
+"""Bring what the modules for Windows return into the form of rustdesk_client_info, so that the rest is the same.
+
+Runs on the controller.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+SERVICE_ROAMING = "C:\\Windows\\ServiceProfiles\\LocalService\\AppData\\Roaming"
+"""Where the service, which runs as LocalSystem, keeps its settings (hbb_common src/config.rs, patch)."""
+
+NOBODY = ("all users", "default", "default user", "public")
+"""Folders beside the profiles that are nobody's."""
+
+SERVICE = "RustDesk service"
+"""Name of the service's profile in messages."""
+
+Result = Mapping[str, Any]
+
+
+def folders(found: Result) -> list[dict[str, str]]:
+    """Return name and path of every profile's folder in what win_find found in the directory of profiles."""
+    entries = [{"name": str(entry["filename"]), "path": str(entry["path"])} for entry in found["files"]]
+    return sorted((entry for entry in entries if entry["name"].lower() not in NOBODY), key=lambda entry: entry["name"])
+
+
+def settings_files(found: Sequence[Result], names: list[str]) -> list[str]:
+    """Return the paths of the files of settings among what win_find found."""
+    paths = [str(entry["path"]) for entry in found]
+    return sorted(
+        path for path in paths if _parent(path).lower().endswith("\\rustdesk\\config") and _name(path) in names
+    )
+
+
+def host(results: Mapping[str, Any], users: list[str], discover: bool, portable: bool) -> dict[str, Any]:  # noqa: FBT001
+    """Return a host as rustdesk_client_info does.
+
+    Args:
+        results: what the modules returned: `service` (win_service_info), `package` (win_reg_stat), `folders` (as
+            returned by `folders`), `directories` and `files` (lists of win_find's, in the settings' directories),
+            `contents` (slurp, in a loop over files) and `answers` (win_command, in a loop over options).
+        users: names of the users that are asked for.
+        discover: whether everybody with a profile is meant when nobody is named.
+        portable: whether the service's profile is left out.
+    """
+    known = {entry["name"].lower(): entry for entry in results["folders"]}
+    wanted = [known[name.lower()] for name in users if name.lower() in known]
+    if not users and discover:
+        wanted = results["folders"]
+    profiles = [] if portable else [_profile(SERVICE, "service", SERVICE_ROAMING, results)]
+    profiles += [_profile(entry["name"], "user", f"{entry['path']}\\AppData\\Roaming", results) for entry in wanted]
+    services = results["service"].get("services", [])
+    package = results["package"].get("properties", {}) if results["package"].get("exists") else {}
+    return {
+        "machine": "x86_64",
+        "dpkg": False,
+        "package": str(package.get("DisplayVersion", {}).get("value", "installed")) if package else "",
+        "program": _program(package),
+        "nft": False,
+        "systemd": False,
+        "service": {
+            "exists": bool(services),
+            "active": bool(services) and services[0].get("state") in ("started", "start_pending"),
+            "enabled": bool(services) and services[0].get("start_mode") in ("auto", "delayed"),
+        },
+        "programs": [],
+        "options": {
+            str(answer["__rustdesk_client_item"]): str(answer.get("stdout", "")).strip()
+            for answer in results["answers"]
+        },
+        "unknown_users": sorted(name for name in users if name.lower() not in known),
+        "existing_paths": [],
+        "profiles": profiles,
+    }
+
+
+def _program(package: Mapping[str, Any]) -> str:
+    directory = str(package.get("InstallLocation", {}).get("value", "")).strip('"').rstrip("\\")
+    return f"{directory}\\rustdesk.exe" if directory else ""
+
+
+def _same(left: str, right: str) -> bool:
+    return left.rstrip("\\").lower() == right.rstrip("\\").lower()
+
+
+def _parent(path: str) -> str:
+    return path.rpartition("\\")[0]
+
+
+def _name(path: str) -> str:
+    return path.rpartition("\\")[2]
+
+
+def _profile(name: str, kind: str, roaming: str, results: Mapping[str, Any]) -> dict[str, Any]:
+    above, directory = f"{roaming}\\RustDesk", f"{roaming}\\RustDesk\\config"
+    entries = [str(entry["path"]) for part in ("directories", "files") for entry in results[part]]
+
+    def inside(parent: str) -> list[str]:
+        return sorted(_name(path) for path in entries if _same(_parent(path), parent))
+
+    missing = [path for path in (above, directory) if not any(_same(path, entry) for entry in entries)]
+    contents: dict[str, dict[str, str]] = {
+        _name(str(read["__rustdesk_client_item"])): {
+            "content": str(read["content"]),
+            "owner": "",
+            "group": "",
+            "mode": "",
+        }
+        for read in results["contents"]
+        if "content" in read and _same(_parent(str(read["__rustdesk_client_item"])), directory)
+    }
+    return {
+        "name": name,
+        "kind": kind,
+        "directory": directory,
+        "group": "",
+        "missing": missing,
+        "above": {above: inside(above)},
+        "names": inside(directory),
+        "fault": _fault(directory, results["files"], sorted(contents)),
+        "files": contents,
+    }
+
+
+def _fault(directory: str, files: Sequence[Result], names: list[str]) -> str:
+    """Say why settings must not be written: win_copy would take the attribute off, and nobody could put it back."""
+    for entry in files:
+        path = str(entry["path"])
+        if entry.get("isreadonly") and _same(_parent(path), directory) and _name(path) in names:
+            return f"{path} is read-only, so somebody wants it to stay as it is; take the attribute off"
+    return ""

@@ -1,0 +1,400 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: MIT
+"""Look at everything the role rustdesk_client needs to know of a Linux host, in one execution."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: rustdesk_client_info
+short_description: Look at the RustDesk client of a host
+version_added: "1.0.0"
+author: The rustdesk roles maintainers
+description:
+  - Returns what decides how a RustDesk client is configured, so that a role needs one execution for it.
+  - Returns the files as they are, and with them the secrets they hold. Register it with C(no_log).
+  - Changes nothing.
+options:
+  users:
+    description: Users whose profiles are looked at. Empty, with O(discover), means all that have one.
+    type: list
+    elements: str
+    default: []
+  discover:
+    description: Whether, without O(users), every user counts who can log in and has a home directory.
+    type: bool
+    default: true
+  service_profile:
+    description: Whether the profile of the service is looked at, which is root's.
+    type: bool
+    default: true
+  files:
+    description: Names of the files to read in each profile.
+    type: list
+    elements: str
+    default: [RustDesk.toml, RustDesk2.toml, RustDesk_local.toml, RustDesk_default.toml, rustdesk_client.json]
+  options:
+    description: Options to ask an installed, running client for.
+    type: list
+    elements: str
+    default: []
+  paths:
+    description: Paths to tell the existence of.
+    type: list
+    elements: str
+    default: []
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+"""
+
+EXAMPLES = r"""
+- name: Look at the host
+  rustdesk_client_info:
+    options: [custom-rendezvous-server, key]
+  register: host
+  no_log: true
+"""
+
+RETURN = r"""
+machine:
+  description: Machine as the kernel names it.
+  returned: always
+  type: str
+  sample: x86_64
+dpkg:
+  description: Whether packages of Debian can be installed.
+  returned: always
+  type: bool
+package:
+  description: Installed version of the package C(rustdesk), empty when it is not installed.
+  returned: always
+  type: str
+  sample: 1.4.9
+program:
+  description: Path of the installed program, empty when there is none.
+  returned: always
+  type: str
+  sample: /usr/bin/rustdesk
+nft:
+  description: Whether the host has nftables.
+  returned: always
+  type: bool
+systemd:
+  description: Whether systemd manages the services of this host.
+  returned: always
+  type: bool
+service:
+  description: State of C(rustdesk.service).
+  returned: always
+  type: dict
+  contains:
+    exists: {description: Whether there is such a unit., type: bool}
+    active: {description: Whether it runs., type: bool}
+    enabled: {description: Whether it starts at boot., type: bool}
+programs:
+  description: Programs of RustDesk that the service does not end with itself, such as an open window.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    pid: {description: Its number., type: int}
+    user: {description: Whose it is., type: str}
+options:
+  description: What the client answered for each of O(options); empty without an answer.
+  returned: always
+  type: dict
+  sample: {custom-rendezvous-server: rustdesk.example.org}
+unknown_users:
+  description: Those of O(users) this host does not know, or that have no home directory.
+  returned: always
+  type: list
+  elements: str
+existing_paths:
+  description: Those of O(paths) that exist.
+  returned: always
+  type: list
+  elements: str
+profiles:
+  description: The service's profile first, then the users' by name.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    name: {description: Name of the user., type: str}
+    kind: {description: V(service) or V(user)., type: str}
+    directory: {description: Directory of the settings., type: str}
+    missing: {description: 'Directories that have to be made first, outermost first.', type: list, elements: str}
+    group: {description: Group of new files., type: str}
+    above: {description: 'Directories above it that the client may have made, and what they hold.', type: dict}
+    names: {description: What the directory holds., type: list, elements: str}
+    fault: {description: 'Why nothing can be written here, empty when it can.', type: str}
+    files:
+      description: The files by name, each with C(content) (base64), C(owner), C(group) and C(mode).
+      type: dict
+"""
+
+import base64
+import contextlib
+import grp
+import os
+import platform
+import pwd
+import stat
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+SERVICE = "rustdesk.service"
+SYSTEMD = Path("/run/systemd/system")
+"""Exists where systemd is the system's manager (sd_booted(3))."""
+PROGRAM = Path("/usr/bin/rustdesk")
+"""Where the client has to be to count as installed (rustdesk src/platform/linux.rs, is_installed)."""
+
+FIRST_UID, LAST_UID = 1000, 60000
+"""Users who are people (login.defs(5), UID_MIN and UID_MAX)."""
+NO_SHELLS = ("nologin", "false", "sync")
+
+LARGEST_FILE = 1024 * 1024
+ANSWER_SECONDS = 10
+
+
+@dataclass
+class Profile:
+    """A directory of settings, as returned."""
+
+    name: str
+    kind: str
+    directory: str
+    group: str
+    missing: list[str] = field(default_factory=list)
+    above: dict[str, list[str]] = field(default_factory=dict)
+    names: list[str] = field(default_factory=list)
+    fault: str = ""
+    files: dict[str, dict[str, str]] = field(default_factory=dict)
+
+
+def people() -> list[pwd.struct_passwd]:
+    """Return every user who is a person: can log in, and has a home directory."""
+    return [
+        user
+        for user in pwd.getpwall()
+        if FIRST_UID <= user.pw_uid <= LAST_UID
+        and Path(user.pw_shell or "/bin/sh").name not in NO_SHELLS
+        and Path(user.pw_dir).is_dir()
+    ]
+
+
+def account(name: str) -> pwd.struct_passwd | None:
+    """Return this host's user of that name who has a home directory."""
+    try:
+        user = pwd.getpwnam(name)
+    except KeyError:
+        return None
+    return user if Path(user.pw_dir).is_dir() else None
+
+
+def name_of_user(uid: int) -> str:
+    """Return the name of a user, the number where there is none."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def name_of_group(gid: int) -> str:
+    """Return the name of a group, the number where there is none."""
+    try:
+        return grp.getgrgid(gid).gr_name
+    except KeyError:
+        return str(gid)
+
+
+def names_in(directory: Path) -> list[str]:
+    """Return what a directory holds."""
+    return sorted(entry.name for entry in directory.iterdir())
+
+
+def path_fault(path: Path, uid: int) -> str:
+    """Say why root must not write to a path in somebody's home, or return ""; one that is missing is fine."""
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        return ""
+    if stat.S_ISLNK(found.st_mode):
+        return f"{path} is a link, and root follows none in a user's home; replace it with what it leads to"
+    if found.st_uid not in (uid, 0):
+        return f"{path} belongs to {name_of_user(found.st_uid)}; give it to {name_of_user(uid)}"
+    return ""
+
+
+def file_fault(path: Path, uid: int) -> str:
+    """Say why a file cannot be taken for settings, or return ""."""
+    fault = path_fault(path, uid)
+    if fault or not path.exists():
+        return fault
+    if not path.is_file():
+        return f"{path} is not a file; remove it"
+    if path.stat().st_size > LARGEST_FILE:
+        return f"{path} is larger than {LARGEST_FILE // 1024} KiB, which no settings are; look at it"
+    return ""
+
+
+def read_file(path: Path) -> dict[str, str]:
+    """Return a file's content and whose it is."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    with os.fdopen(descriptor, "rb") as file:
+        found = os.fstat(file.fileno())
+        content = file.read(LARGEST_FILE)
+    return {
+        "content": base64.b64encode(content).decode(),
+        "owner": name_of_user(found.st_uid),
+        "group": name_of_group(found.st_gid),
+        "mode": f"{stat.S_IMODE(found.st_mode):04o}",
+    }
+
+
+def profile(user: pwd.struct_passwd, kind: str, files: list[str]) -> Profile:
+    """Look at one user's settings."""
+    config = Path(user.pw_dir) / ".config"
+    directory = config / "rustdesk"
+    found = Profile(user.pw_name, kind, str(directory), name_of_group(user.pw_gid))
+    for path in (config, directory):
+        found.fault = found.fault or path_fault(path, user.pw_uid)
+        if not path.exists():
+            found.missing.append(str(path))
+        elif not path.is_dir():
+            found.fault = found.fault or f"{path} is not a directory; remove it"
+    if config.is_dir():
+        found.above[str(config)] = names_in(config)
+    if found.fault or found.missing:
+        return found
+    found.names = names_in(directory)
+    for name in files:
+        path = directory / name
+        found.fault = found.fault or file_fault(path, user.pw_uid)
+        if not found.fault and path.is_file():
+            found.files[name] = read_file(path)
+    return found
+
+
+def service(module: AnsibleModule) -> dict[str, bool]:
+    """Ask systemd for the state of the service."""
+    systemctl = module.get_bin_path("systemctl") if SYSTEMD.is_dir() else None
+    if not systemctl:
+        return {"exists": False, "active": False, "enabled": False}
+    shown = module.run_command([systemctl, "show", "--property=LoadState,ActiveState,UnitFileState", "--", SERVICE])[1]
+    values = dict(line.partition("=")[::2] for line in shown.splitlines())
+    return {
+        "exists": values.get("LoadState") not in ("", None, "not-found"),
+        "active": values.get("ActiveState") in ("active", "activating", "reloading"),
+        "enabled": values.get("UnitFileState") == "enabled",
+    }
+
+
+def package(module: AnsibleModule) -> str:
+    """Return the installed version of the package."""
+    query = module.get_bin_path("dpkg-query")
+    if not query:
+        return ""
+    code, out, _ = module.run_command([query, "--show", "--showformat=${db:Status-Status} ${Version}", "rustdesk"])
+    status, _, version = out.partition(" ")
+    return version if code == 0 and status == "installed" else ""
+
+
+def programs(*, service_runs: bool) -> list[dict[str, Any]]:
+    """Return the programs that outlive a stop of the service.
+
+    Its stop command ends every process with an argument (`pkill -f "rustdesk --"` in rustdesk.service), which leaves
+    the windows that users have open.
+    """
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        # A process may end while it is looked at.
+        with contextlib.suppress(OSError):
+            arguments = (entry / "cmdline").read_bytes().decode(errors="replace").split("\0")
+            if is_client(arguments) and not (service_runs and "rustdesk --" in " ".join(arguments)):
+                found.append({"pid": int(entry.name), "user": name_of_user(entry.stat().st_uid)})
+    return sorted(found, key=lambda program: int(str(program["pid"])))
+
+
+def is_client(arguments: list[str]) -> bool:
+    """Tell whether a command line is that of a RustDesk program: installed, AppImage, or a script of that name."""
+    names = [Path(argument).name.lower() for argument in arguments[:3]]
+    if names and names[0].startswith("python"):
+        return "rustdesk" in names[1:]
+    return bool(names) and names[0].startswith("rustdesk")
+
+
+def answers(module: AnsibleModule, names: list[str]) -> dict[str, str]:
+    """Ask the client itself; its exit status is 0 whatever it does (rustdesk src/core_main.rs)."""
+    timeout = module.get_bin_path("timeout", required=True)
+    found = {}
+    for name in names:
+        _, out, _ = module.run_command([str(timeout), str(ANSWER_SECONDS), str(PROGRAM), "--option", name])
+        found[name] = out.strip()
+    return found
+
+
+def look(module: AnsibleModule) -> dict[str, Any]:
+    """Return everything there is to know of the host.
+
+    Raises:
+        OSError: a directory cannot be looked into.
+    """
+    params = module.params
+    listed = {name: account(name) for name in params["users"]}
+    users = [user for user in listed.values() if user] if listed else people() if params["discover"] else []
+    profiles = [profile(pwd.getpwuid(0), "service", params["files"])] if params["service_profile"] else []
+    profiles += [
+        profile(user, "user", params["files"])
+        for user in sorted(users, key=lambda user: user.pw_name)
+        if not (params["service_profile"] and user.pw_uid == 0)
+    ]
+    state = service(module)
+    installed = PROGRAM.exists()
+    return {
+        "machine": platform.machine(),
+        "dpkg": module.get_bin_path("dpkg-query") is not None,
+        "package": package(module),
+        "program": str(PROGRAM) if installed else "",
+        "nft": module.get_bin_path("nft", opt_dirs=["/usr/sbin", "/sbin"]) is not None,
+        "systemd": SYSTEMD.is_dir(),
+        "service": state,
+        "programs": programs(service_runs=state["active"]),
+        "options": answers(module, params["options"]) if installed and state["active"] else {},
+        "unknown_users": sorted(name for name, user in listed.items() if not user),
+        "existing_paths": [path for path in params["paths"] if Path(path).exists()],
+        "profiles": [asdict(found) for found in profiles],
+    }
+
+
+def main() -> None:
+    """Run the module."""
+    names = ["RustDesk.toml", "RustDesk2.toml", "RustDesk_local.toml", "RustDesk_default.toml", "rustdesk_client.json"]
+    module = AnsibleModule(
+        argument_spec={
+            "users": {"type": "list", "elements": "str", "default": []},
+            "discover": {"type": "bool", "default": True},
+            "service_profile": {"type": "bool", "default": True},
+            "files": {"type": "list", "elements": "str", "default": names},
+            "options": {"type": "list", "elements": "str", "default": []},
+            "paths": {"type": "list", "elements": "str", "default": []},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        host = look(module)
+    except OSError as error:
+        module.fail_json(msg=f"{error.filename or 'the host'} cannot be looked at ({error.strerror or error})")
+    module.exit_json(changed=False, **host)
+
+
+if __name__ == "__main__":
+    main()

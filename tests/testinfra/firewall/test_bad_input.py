@@ -1,0 +1,166 @@
+"""Bad input is refused with the variable's name and the way out, and the host stays as it was."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.testinfra.firewall.firewall_lab import BACKENDS, FILES, PORTS, RULES, refused
+
+from plays import play
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from testinfra.host import Host
+
+PREFIX = "rustdesk_firewall_"
+
+
+def ports(**change: Any) -> dict[str, Any]:
+    """The port list with an entry that differs."""
+    return {"ports": [*PORTS[1:], {**PORTS[0], **change}]}
+
+
+@dataclass(frozen=True)
+class Case:
+    """Variables without their prefix that cannot work, what the message has to say, and the host."""
+
+    says: tuple[str, ...]
+    variables: dict[str, Any] = field(default_factory=dict)
+    backend: str = "nftables"
+
+
+@dataclass(frozen=True)
+class Said:
+    """What the role said to each fault on the host with a firewall."""
+
+    backend: str
+    messages: dict[str, str]
+
+
+ACCEPTED = "it was accepted"
+
+CASES = {
+    "unknown state": Case(("state", "present, absent"), {"state": "deployed"}),
+    "unknown direction": Case(("direction", "out, in"), {"direction": "both"}),
+    "unknown backend": Case(("backend", "nftables"), {"backend": "pf"}),
+    "backend of Windows": Case(("backend", "PowerShell"), {"backend": "windows"}),
+    "backend that is not installed": Case(("backend", "ufw is not installed"), {"backend": "ufw"}),
+    "misspelt variable": Case(("prots", "rustdesk_firewall_ports"), {"prots": PORTS}),
+    "no ports": Case(("ports", "rustdesk_ports"), {"ports": []}),
+    "ports as text": Case(("ports", "a list"), {"ports": "21115,21116"}),
+    "ports without protocol": Case(("ports", "entry 1", "a mapping"), {"ports": [21115, 21116]}),
+    "unknown protocol": Case(("ports", "entry 4", "sctp", "tcp or udp"), ports(protocol="sctp")),
+    "both protocols at once": Case(("ports", "entry 4", "an entry for each"), ports(protocol="tcp/udp")),
+    "port too high": Case(("ports", "entry 4", "65535"), ports(port=70000)),
+    "range of ports": Case(("ports", "entry 4", "one number"), ports(port="21115-21119")),
+    "purpose that ends a rule": Case(("ports", "entry 4", "plain text"), ports(purpose='x" drop')),
+    "purpose with a line break": Case(("ports", "entry 4", "plain text"), ports(purpose="x\naccept")),
+    "unknown part of an entry": Case(("ports", "entry 4", "comment"), ports(comment="x")),
+    "port twice": Case(("ports", "21116/tcp", "2 times"), ports(port=21116)),
+    "port that stays closed": Case(("ports", "21118/tcp", "websocket_ports"), ports(port=21118)),
+    "too many ports": Case(
+        ("ports", "15"),
+        {"ports": [{"protocol": "tcp", "port": 1000 + number, "purpose": "x"} for number in range(16)]},
+    ),
+    "name as address": Case(("remote_addresses", "follows no name"), {"remote_addresses": ["rustdesk.example.org"]}),
+    "address within a network": Case(("remote_addresses", "192.0.2.0/24"), {"remote_addresses": ["192.0.2.7/24"]}),
+    "every address": Case(("remote_addresses", "leave the list empty"), {"remote_addresses": ["0.0.0.0/0"]}),
+    "address in a rule's clothes": Case(("remote_addresses",), {"remote_addresses": ["192.0.2.1 } accept #"]}),
+    "overlapping networks": Case(
+        ("remote_addresses", "192.0.2.0/24"), {"remote_addresses": ["192.0.2.0/24", "192.0.2.128/25"]}
+    ),
+    "loopback": Case(("remote_addresses", "the host itself"), {"remote_addresses": ["127.0.0.1"]}),
+    "zone without firewalld": Case(("zone", "only firewalld"), {"zone": "public", "backend": "nftables"}),
+    "zone that is no name": Case(("zone", "--get-zones"), {"zone": "pub lic"}, "firewalld"),
+    "zone that is not there": Case(("zone", "no zone office", "public"), {"zone": "office"}, "firewalld"),
+    "activation of nothing in particular": Case(("activate", "backend"), {"activate": True}),
+    "rate as text": Case(("udp_rate", "a whole number"), {"udp_rate": "100/s", "direction": "in"}),
+    "rate too low": Case(("udp_rate", "10 to 1000000"), {"udp_rate": 1, "direction": "in"}),
+    "no burst": Case(("udp_burst",), {"udp_burst": 0, "direction": "in"}),
+    "time too short": Case(("undo_after", "10 to 600"), {"undo_after": 1}),
+    "services on one port": Case(("id_port", "relay_port"), {"id_port": 21116, "relay_port": 21116}),
+    "everything at once": Case(
+        ("4 faults", "rustdesk_firewall_ports", "rustdesk_firewall_remote_addresses", "rustdesk_firewall_undo_after"),
+        {**ports(port=0), "remote_addresses": ["nowhere", "::1"], "undo_after": 5},
+    ),
+}
+
+
+def attempt(name: str, case: Case) -> dict[str, Any]:
+    """A task that runs the role with a fault, and remembers what it said."""
+    return {
+        "name": name,
+        "block": [
+            {
+                "name": "Run the role",
+                "ansible.builtin.include_role": {"name": "rustdesk_firewall", "rolespec_validate": False},
+                "vars": {f"{PREFIX}{variable}": value for variable, value in case.variables.items()},
+            },
+            {"name": name, "ansible.builtin.debug": {"msg": ACCEPTED}},
+        ],
+        "rescue": [{"name": name, "ansible.builtin.debug": {"msg": "{{ ansible_failed_result.msg }}"}}],
+    }
+
+
+@pytest.fixture(scope="module", params=sorted({case.backend for case in CASES.values()}))
+def said(on: Callable[[str], Host], request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Said:
+    """Run the role with every fault in turn, one play for a host, and see the host unchanged."""
+    backend = str(request.param)
+    tasks = [attempt(name, case) for name, case in CASES.items() if case.backend == backend]
+    playbook = tmp_path_factory.mktemp("bad") / "playbook.yml"
+    playbook.write_text(json.dumps([{"name": "Try", "hosts": "all", "gather_facts": False, "tasks": tasks}]))
+    host = on(BACKENDS[backend])
+    look = f"{RULES[backend]}; {FILES}"
+    before = host.check_output(look)
+    done = play(BACKENDS[backend], playbook=str(playbook))
+    assert host.check_output(look) == before
+    assert done.status == 0, done.output
+    assert "Traceback" not in done.output
+    return Said(
+        backend, {name: str(result["msg"]) for name, result in done.results(BACKENDS[backend]) if name in CASES}
+    )
+
+
+def test_every_fault_is_refused_by_its_name_with_the_way_out(said: Said) -> None:
+    cases = {name: case for name, case in CASES.items() if case.backend == said.backend}
+    assert set(said.messages) == set(cases)
+    for name, case in cases.items():
+        message = said.messages[name]
+        assert message != ACCEPTED, name
+        assert [part for part in case.says if part not in message] == [], f"{name}: {message}"
+        named = PREFIX + case.says[0] if not case.says[0][0].isdigit() else case.says[1]
+        assert named in message, f"{name}: {message}"
+
+
+def test_enough_faults_are_tried() -> None:
+    assert len(CASES) >= 20
+
+
+def test_a_firewalld_that_would_forget_is_refused(on: Callable[[str], Host]) -> None:
+    """What somebody has opened only for now, in the runtime, would be lost by the reload that a new rule needs."""
+    host = on(BACKENDS["firewalld"])
+    host.check_output("firewall-cmd --zone public --add-port 9999/tcp")
+    try:
+        before = host.check_output(RULES["firewalld"])
+        message = refused(BACKENDS["firewalld"], {"rustdesk_firewall_ports": PORTS[:3]})
+        assert "rustdesk_firewall_backend" in message
+        assert "zone public: ports" in message
+        assert "--runtime-to-permanent" in message
+        assert host.check_output(RULES["firewalld"]) == before
+    finally:
+        host.check_output("firewall-cmd --zone public --remove-port 9999/tcp")
+
+
+def test_chains_of_iptables_are_left_to_iptables(on: Callable[[str], Host]) -> None:
+    host = on(BACKENDS["nftables"])
+    host.check_output("iptables -P FORWARD ACCEPT; iptables -A OUTPUT -o lo -j ACCEPT; iptables -P OUTPUT DROP")
+    try:
+        message = refused(BACKENDS["nftables"], {})
+        assert "rustdesk_firewall_backend" in message
+        assert "ip filter OUTPUT" in message
+    finally:
+        host.check_output("iptables -P OUTPUT ACCEPT; iptables -F OUTPUT; nft delete table ip filter")

@@ -1,0 +1,288 @@
+"""What the client role's variables mean, and which of them it refuses."""
+
+from __future__ import annotations
+
+import base64
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import rustdesk_client_info
+import yaml
+from ansible.module_utils import client_checks, client_inputs, client_options
+
+ROOT = Path(__file__).resolve().parents[3]
+ROLE = ROOT / "roles" / "rustdesk_client"
+KEY = "P0UzVgzcsRdIYduo0rCFKdNVGMDxIXIOy2ote0HkKmA="
+
+
+def load(path: str) -> dict[str, Any]:
+    content: dict[str, Any] = yaml.safe_load((ROLE / path).read_text(encoding="utf-8"))
+    return content
+
+
+def inputs(**given: Any) -> dict[str, Any]:
+    """The role's defaults with a server, and what a test is about."""
+    options = load("meta/argument_specs.yml")["argument_specs"]["main"]["options"]
+    values = {name.removeprefix("rustdesk_client_"): option.get("default", "") for name, option in options.items()}
+    site = {"id_server": "rd.example.org", "port": 21116, "relay_port": 21117, "api_server": "", "key": KEY}
+    packages = load("vars/main/packages.yml")["__rustdesk_client_packages"]
+    return {**values, **site, "windows": False, "again": False, "packages": packages, "package_path": "", **given}
+
+
+def host(**given: Any) -> dict[str, Any]:
+    """A host with nothing of RustDesk, as the look returns it."""
+    profile = {
+        "name": "anna",
+        "kind": "user",
+        "directory": "/home/anna/.config/rustdesk",
+        "group": "anna",
+        "missing": [],
+        "above": {},
+        "names": [],
+        "fault": "",
+        "files": {},
+    }
+    return {
+        "machine": "x86_64",
+        "dpkg": True,
+        "package": "",
+        "program": "",
+        "nft": True,
+        "systemd": True,
+        "service": {"exists": False, "active": False, "enabled": False},
+        "programs": [],
+        "options": {},
+        "unknown_users": [],
+        "existing_paths": [],
+        "profiles": [profile],
+        **given,
+    }
+
+
+# --- What they mean -------------------------------------------------------------------------------------------------
+
+
+def test_the_defaults_ask_for_a_quiet_client() -> None:
+    assert client_inputs.faults(inputs()) == []
+    assert client_inputs.settings(inputs()) == {
+        "RustDesk2.toml": {
+            "options": {
+                "custom-rendezvous-server": "rd.example.org",
+                "key": KEY,
+                "relay-server": None,
+                "api-server": None,
+                "allow-auto-update": "N",
+                "direct-server": "N",
+                "enable-lan-discovery": "N",
+                "allow-remote-config-modification": "N",
+                "allow-websocket": None,
+                "disable-udp": None,
+            }
+        },
+        "RustDesk_local.toml": {"options": {"enable-check-update": "N"}},
+    }
+
+
+def test_every_option_goes_where_the_client_reads_it() -> None:
+    found = client_inputs.settings(
+        inputs(
+            role="controlling",
+            proxy_url="socks5://p.example.org:1080",
+            proxy_username="u",
+            proxy_password="geheim",
+            permanent_password="Wald-Pferd",
+            whitelist=["192.0.2.7", "2001:db8::/32"],
+            approve_mode="password",
+            verification_method="use-permanent-password",
+            access_mode="custom",
+            permissions={"file_transfer": False, "audio": True},
+            direct_access=True,
+            language="de",
+            options={"enable-abr": "N"},
+            local_options={"theme": "dark"},
+            display_options={"image_quality": "best"},
+        )
+    )
+    options = found["RustDesk2.toml"]["options"]
+    assert options["whitelist"] == "192.0.2.7,2001:db8::/32"
+    assert (options["enable-file-transfer"], options["enable-audio"]) == ("N", "Y")
+    assert (options["direct-server"], options["direct-access-port"]) == ("Y", "21118")
+    assert options["approve-mode"] == "password"
+    assert options["enable-abr"] == "N"
+    assert "disable-udp" not in options
+    assert found["RustDesk2.toml"]["socks"] == {
+        "proxy": "socks5://p.example.org:1080",
+        "username": "u",
+        "password": "geheim",
+    }
+    assert found["RustDesk_local.toml"]["options"] == {"theme": "dark", "lang": "de", "enable-check-update": "N"}
+    assert found["RustDesk_default.toml"] == {"options": {"image_quality": "best"}}
+    assert found["RustDesk.toml"] == {"": {"password": "Wald-Pferd"}}
+
+
+@pytest.mark.parametrize(
+    ("given", "name", "probe"),
+    [
+        ({}, "rd.example.org", "rd.example.org:21117"),
+        ({"port": 30000, "relay_port": 30001}, "rd.example.org:30000", "rd.example.org:30001"),
+        (
+            {"id_server": "rd.example.org:4000", "relay_server": "r.example.org"},
+            "rd.example.org:4000",
+            "r.example.org:21117",
+        ),
+        ({"id_server": "2001:db8::1", "port": 4000}, "[2001:db8::1]:4000", "[2001:db8::1]:21117"),
+        ({"id_server": "2001:db8::1"}, "[2001:db8::1]", "[2001:db8::1]:21117"),
+    ],
+)
+def test_server_with_its_port(given: dict[str, Any], name: str, probe: str) -> None:
+    assert client_inputs.server_name(inputs(**given)) == name
+    assert client_inputs.probe(inputs(**given))["relay"] == probe
+
+
+def test_package_is_that_of_the_machine() -> None:
+    assert client_inputs.package(inputs(), "x86_64")["file"].endswith(".deb")
+    assert client_inputs.package(inputs(), "aarch64")["sha256"] == ""
+    assert client_inputs.package(inputs(windows=True), "")["file"].endswith(".msi")
+    assert client_inputs.package(inputs(windows=True, package_kind="exe"), "")["file"].endswith(".exe")
+    assert client_inputs.package(inputs(package_sha256="A" * 64), "x86_64")["sha256"] == "a" * 64
+
+
+def test_pins_have_their_sources() -> None:
+    packages = load("vars/main/packages.yml")["__rustdesk_client_packages"]
+    assert load("defaults/main.yml")["rustdesk_client_version"] in packages
+    for pin in (pin for version in packages.values() for pin in version.values()):
+        assert re.fullmatch(r"[0-9a-f]{64}", pin["sha256"])
+        assert pin["sources"] >= 1
+
+
+def test_no_option_is_known_in_two_files() -> None:
+    names = [key for keys in client_options.KNOWN.values() for key in keys]
+    assert len(names) == len(set(names))
+
+
+# --- What is refused ------------------------------------------------------------------------------------------------
+
+REFUSED: list[tuple[dict[str, Any], str]] = [
+    ({"id_server": ""}, "id_server: is empty"),
+    ({"id_server": "http://x"}, "id_server: 'http://x' is a URL"),
+    ({"id_server": "x:0"}, "id_server: 'x:0' is not host"),
+    ({"relay_server": "a b"}, "relay_server: 'a b'"),
+    ({"port": 1}, "port: 1 cannot"),
+    ({"relay_port": 65535}, "relay_port: 65535"),
+    ({"key": ""}, "key: is empty"),
+    ({"key": "A" * 86 + "=="}, "key: is a private key"),
+    ({"api_server": "http://u:geheim@"}, "api_server: 'http://…@'"),
+    ({"users": [" "]}, "users: ' ' is not"),
+    ({"users": ["DOM\\x"]}, "users: 'DOM"),
+    ({"windows_users_directory": "/home"}, "windows_users_directory: '/home'"),
+    ({"proxy_url": "http://p:1"}, "proxy_url: a computer behind a proxy can control others but cannot be controlled"),
+    ({"role": "controlling", "proxy_url": "http://p:99999"}, "proxy_url: 'http://p:99999' is not a proxy"),
+    ({"role": "controlling", "proxy_url": "http://p:1/x"}, "proxy_url: 'http://p:1/x' is not a proxy"),
+    ({"role": "controlling", "proxy_url": "http://u@p:1"}, "proxy_url: has a user"),
+    ({"role": "controlling", "proxy_url": "http://p:1", "proxy_password": "geheim"}, "proxy_password: has no effect"),
+    ({"proxy_password": "geheim"}, "proxy_password: has no effect without"),
+    ({"proxy_password": "geheim\n"}, "proxy_password: is longer than"),
+    ({"permanent_password": "01geheim-lang"}, "permanent_password: begins with"),
+    ({"permanent_password": "geheim-lang "}, "permanent_password: has a line break"),
+    ({"whitelist": ["::/0"]}, "whitelist: ::/0 lets everybody in"),
+    ({"options": {"enable-abr": 1}}, "options: enable-abr has to be text"),
+    ({"options": {"": "x"}}, "options: '' has a control"),
+    ({"options": {"enable-abr": "x\n"}}, "options: 'enable-abr' has a control"),
+    ({"options": {"allow-websocket": "Y"}}, "options: allow-websocket makes the computer unreachable"),
+    ({"local_options": {"enable-abr": "N"}}, "local_options: enable-abr belongs to another file"),
+    (
+        {"display_options": {"image_qualty": "best"}},
+        "display_options: RustDesk has no option image_qualty (is image_quality",
+    ),
+    ({"install": True, "version": "one"}, "version: 'one'"),
+    ({"install": True, "package_mirror": ""}, "package_mirror: is empty"),
+    ({"install": True, "package_url": "ftp://x/y"}, "package_url: 'ftp://x/y'"),
+    ({"install": True, "package_timeout": 0}, "package_timeout: 0"),
+]
+
+
+@pytest.mark.parametrize(("given", "says"), REFUSED, ids=[says for _, says in REFUSED])
+def test_refused_with_its_name_and_without_secrets(given: dict[str, Any], says: str) -> None:
+    found = client_inputs.faults(inputs(**given))
+    assert [fault for fault in found if fault.startswith(f"rustdesk_client_{says}")], found
+    assert not [fault for fault in found if "geheim" in fault]
+
+
+def test_unlike_any_known_option_is_taken_for_a_newer_one() -> None:
+    assert client_inputs.faults(inputs(options={"brand-of-coffee": "Y"})) == []
+
+
+def test_absent_needs_no_server() -> None:
+    assert client_inputs.faults(inputs(state="absent", id_server="", key="")) == []
+
+
+def test_what_a_controlling_computer_may() -> None:
+    assert (
+        client_inputs.faults(
+            inputs(role="controlling", proxy_url="https://p.example.org:8080", options={"disable-udp": "Y"})
+        )
+        == []
+    )
+
+
+# --- What shows on the host -----------------------------------------------------------------------------------------
+
+
+def of_proxy() -> dict[str, Any]:
+    content = base64.b64encode(b"[socks]\nproxy = 'http://p:1'\n").decode()
+    files = {"RustDesk2.toml": {"content": content, "owner": "anna", "group": "anna", "mode": "0600"}}
+    return host(profiles=[{**host()["profiles"][0], "files": files}])
+
+
+ON_HOST: list[tuple[dict[str, Any], dict[str, Any], str]] = [
+    ({"users": ["x"]}, host(unknown_users=["x"]), "users: the host has no user x"),
+    ({}, host(profiles=[]), "users: there is no profile"),
+    ({"portable": True}, host(service={"exists": True, "active": False, "enabled": False}), "portable: the host runs"),
+    ({"service": "running"}, host(), "service: there is no RustDesk service"),
+    ({"install": True}, host(dpkg=False), "install: this host has no dpkg"),
+    ({"install": True}, host(machine="riscv64"), "package_sha256: is needed"),
+    ({"qos": True}, host(nft=False), "qos: marks packets"),
+    ({}, of_proxy(), "role: the settings of anna hold a proxy"),
+    ({}, host(programs=[{"pid": 7, "user": "anna"}]), "close_programs: RustDesk is open at anna"),
+]
+
+
+@pytest.mark.parametrize(("given", "found", "says"), ON_HOST, ids=[says for _, _, says in ON_HOST])
+def test_refused_on_the_host(given: dict[str, Any], found: dict[str, Any], says: str) -> None:
+    faults = list(client_checks.host_faults(inputs(**given), found))
+    assert [fault for fault in faults if fault.startswith(f"rustdesk_client_{says}")], faults
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ({}, host()),
+        ({"install": True}, host(package="1.4.9", dpkg=False)),
+        ({"proxy_remove": True}, of_proxy()),
+        ({"role": "controlling"}, of_proxy()),
+        ({"close_programs": True}, host(programs=[{"pid": 7, "user": "anna"}])),
+        ({}, host(programs=[{"pid": 7, "user": "somebody else"}])),
+    ],
+)
+def test_accepted_on_the_host(given: dict[str, Any], found: dict[str, Any]) -> None:
+    assert list(client_checks.host_faults(inputs(**given), found)) == []
+
+
+def test_what_the_role_is_told_is_not_shown() -> None:
+    known = client_checks.known(inputs(install=True, close_programs=True), host(programs=[{"pid": 7, "user": "anna"}]))
+    assert known["_ansible_no_log"] is True
+    assert known["pending"] is True
+    assert known["to_install"] == "1.4.9"
+    assert known["programs_to_close"] == [7]
+
+
+def test_names_are_asked_for_alike() -> None:
+    """The role's tasks for Windows read what the module reads on Linux."""
+    variables = load("vars/main/main.yml")
+    assert variables["__rustdesk_client_asked"] == list(client_checks.ASKED)
+    assert variables["__rustdesk_client_qos_rules"] == client_inputs.QOS_PATHS[0]
+    assert client_inputs.QOS_PATHS[1].endswith(variables["__rustdesk_client_qos_unit"])
+    documented = yaml.safe_load(rustdesk_client_info.DOCUMENTATION)["options"]["files"]["default"]
+    assert variables["__rustdesk_client_files"] == documented

@@ -1,0 +1,257 @@
+"""What is written, and what is given back, for files of every kind; no host is needed to know."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import pytest
+from ansible.module_utils import client_plan
+from ansible.module_utils.client_plan import RECORD, RESTART, Plan, absent, differences, masked, present
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+DIRECTORY = "/home/anna/.config/rustdesk"
+WANTED: dict[str, dict[str, dict[str, str | None]]] = {
+    "RustDesk2.toml": {"options": {"custom-rendezvous-server": "rd.example.org", "key": "K=", "relay-server": None}},
+    "RustDesk_local.toml": {"options": {"enable-check-update": "N"}},
+}
+SECRET: dict[str, dict[str, dict[str, str | None]]] = {
+    "RustDesk2.toml": {"socks": {"proxy": "http://p:1", "username": "u", "password": "geheim-am-proxy"}},
+    "RustDesk.toml": {"": {"password": "Wald-Pferd"}},
+}
+
+
+def profile(files: dict[str, bytes], kind: str = "user", missing: list[str] | None = None) -> dict[str, Any]:
+    """A profile as the look returns it."""
+    return {
+        "name": "anna",
+        "kind": kind,
+        "directory": DIRECTORY,
+        "group": "staff",
+        "missing": missing or [],
+        "above": {"/home/anna/.config": [] if missing else ["rustdesk"]},
+        "names": sorted(files),
+        "fault": "",
+        "files": {
+            name: {"content": base64.b64encode(content).decode(), "owner": "anna", "group": "anna", "mode": "0640"}
+            for name, content in files.items()
+        },
+    }
+
+
+def carried_out(files: dict[str, bytes], plan: Plan) -> dict[str, bytes]:
+    """The files after a plan."""
+    assert plan.faults == []
+    after = dict(files)
+    for change in plan.changes:
+        name = change.path.rpartition("/")[2]
+        assert change.before == (after[name].decode() if name in after else None)
+        if change.content is None:
+            after.pop(name, None)
+        else:
+            after[name] = change.content.encode()
+    return after
+
+
+def configured(files: dict[str, bytes], wanted: Any = WANTED) -> dict[str, bytes]:
+    return carried_out(files, present([profile(files)], wanted))
+
+
+def given_back(files: dict[str, bytes]) -> dict[str, bytes]:
+    return carried_out(files, absent([profile(files)]))
+
+
+OLD = b"\xef\xbb\xbfnat_type = 1\r\n[options]\r\nkey = \"theirs\" # x\r\nrelay-server = 'r'"
+
+
+@pytest.mark.parametrize("files", [{}, {"RustDesk2.toml": OLD}, {"RustDesk2.toml": b"", "RustDesk_local.toml": b"#\n"}])
+def test_there_and_back(files: dict[str, bytes]) -> None:
+    after = configured(files)
+    assert RECORD in after
+    assert differences([profile(after)], WANTED, {}) == []
+    assert not present([profile(after)], WANTED).pending
+    assert given_back(after) == files
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(
+        st.sampled_from([{"key": "A"}, {"key": "B", "x": "1"}, {"key": None}, {"api-server": "u"}]),
+        min_size=1,
+        max_size=4,
+    )
+)
+def test_there_over_any_way_and_back(steps: list[dict[str, str | None]]) -> None:
+    files = {"RustDesk2.toml": OLD}
+    after = files
+    for step in steps:
+        after = configured(after, {"RustDesk2.toml": {"options": step}})
+    assert given_back(after) == files
+
+
+def test_what_is_there_already_leaves_no_trace() -> None:
+    files = {"RustDesk2.toml": b"[options]\nkey = 'K='\n"}
+    assert configured(files, {"RustDesk2.toml": {"options": {"key": "K="}}}) == files
+
+
+def test_new_directories_are_made_and_go_again() -> None:
+    missing = ["/home/anna/.config", DIRECTORY]
+    plan = present([profile({}, missing=missing)], WANTED)
+    assert [made["path"] for made in plan.create] == missing
+    assert {made["owner"] for made in plan.create} == {"anna"}
+    after = carried_out({}, plan)
+    assert absent([profile(after)]).remove == [DIRECTORY, "/home/anna/.config"]
+    assert absent([profile(after | {"RustDesk.toml": b""})]).remove == []
+    assert absent([profile(after | {RESTART: b""})]).remove == [DIRECTORY, "/home/anna/.config"]
+    full = profile(after)
+    full["above"]["/home/anna/.config"].append("other")
+    assert absent([full]).remove == [DIRECTORY]
+
+
+def test_the_record_is_written_before_what_it_records() -> None:
+    plan = present([profile({"RustDesk2.toml": OLD})], WANTED)
+    assert [change.path.rpartition("/")[2] for change in plan.changes] == [
+        RECORD,
+        "RustDesk2.toml",
+        "RustDesk_local.toml",
+    ]
+    interrupted = carried_out({"RustDesk2.toml": OLD}, Plan(changes=plan.changes[:1]))
+    assert given_back(interrupted) == {"RustDesk2.toml": OLD}
+    assert given_back(configured(interrupted)) == {"RustDesk2.toml": OLD}
+
+
+def test_owner_group_and_mode_stay_and_new_files_are_private() -> None:
+    changes = {
+        change.path.rpartition("/")[2]: change for change in present([profile({"RustDesk2.toml": OLD})], WANTED).changes
+    }
+    kept, new = changes["RustDesk2.toml"], changes["RustDesk_local.toml"]
+    assert (kept.owner, kept.group, kept.mode) == ("anna", "anna", "0640")
+    assert (new.owner, new.group, new.mode) == ("anna", "staff", "0600")
+
+
+def test_changed_since_gets_back_only_what_is_still_ours() -> None:
+    after = configured({"RustDesk2.toml": OLD})
+    after["RustDesk2.toml"] = (
+        b"[options]\ncustom-rendezvous-server = 'rd.example.org'\nkey = 'new of theirs'\nown = 'x'\n"
+    )
+    back = given_back(after)["RustDesk2.toml"].decode()
+    assert back == "[options]\nkey = 'new of theirs'\nown = 'x'\nrelay-server = 'r'\n"
+
+
+def test_changed_since_and_nothing_left_of_a_file_of_ours() -> None:
+    after = configured({})
+    after["RustDesk2.toml"] += b"\n"
+    assert given_back(after) == {"RustDesk2.toml": b"\n"} or given_back(after) == {}
+
+
+def test_secrets_are_recorded_by_their_digest_only() -> None:
+    after = configured({}, SECRET)
+    record = after[RECORD].decode()
+    assert "geheim-am-proxy" not in record
+    assert "Wald-Pferd" not in record
+    assert given_back(after) == {}
+
+
+def test_secrets_that_the_client_has_encrypted_are_left_alone() -> None:
+    after = configured({}, SECRET)
+    after["RustDesk2.toml"] = after["RustDesk2.toml"].replace(b"geheim-am-proxy", b"00QUJDREVGR0hJSktMTU5PUA==")
+    after["RustDesk.toml"] = after["RustDesk.toml"].replace(b"Wald-Pferd", b"01QUJDREVGR0hJSktMTU5PUA==")
+    assert not present([profile(after)], SECRET).pending
+    assert differences([profile(after)], SECRET, {}) == []
+    other = {"RustDesk.toml": {"": {"password": "Anderes-Kennwort"}}}
+    assert present([profile(after)], other).pending
+    assert b"password = 'Anderes-Kennwort'" in configured(after, other)["RustDesk.toml"]
+    after["RustDesk.toml"] = b"enc_id = '00x'\n" + after["RustDesk.toml"]
+    assert given_back(after) == {"RustDesk.toml": b"enc_id = '00x'\n"}
+
+
+def test_another_encrypted_secret_is_not_taken_for_ours() -> None:
+    files = {"RustDesk.toml": b"password = '00QUJDREVGR0hJSktMTU5PUA=='\n"}
+    assert b"password = 'Wald-Pferd'" in configured(files, SECRET)["RustDesk.toml"]
+
+
+def test_a_client_that_runs_is_asked() -> None:
+    after = configured({})
+    answers = {"custom-rendezvous-server": "elsewhere", "key": "K=", "relay-server": ""}
+    assert differences([profile(after)], WANTED, answers) == [
+        "the running client: custom-rendezvous-server is not what was asked for"
+    ]
+
+
+def test_a_client_that_does_not_answer_says_so_in_a_sentence() -> None:
+    excuse = {"key": "Installation and administrative privileges required!"}
+    assert differences([profile(configured({}))], WANTED, excuse) == []
+
+
+def test_an_empty_value_is_as_good_as_none() -> None:
+    """The client writes empty values for what its windows show, and would write them again and again."""
+    after = configured({})
+    after["RustDesk2.toml"] += b"relay-server = ''\n"
+    assert not present([profile(after)], WANTED).pending
+    assert differences([profile(after)], WANTED, {}) == []
+
+
+def test_differences_name_file_and_key_without_values() -> None:
+    found = differences([profile({"RustDesk2.toml": b"[options]\nkey = 'geheim'\n"})], WANTED, {})
+    assert f"{DIRECTORY}/RustDesk2.toml: key in [options] is not what was asked for" in found
+    assert not [sentence for sentence in found if "geheim" in sentence]
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"[options\n", "is not TOML"),
+        (b"\xff", "not UTF-8"),
+        (b"[options]\nport = 1\n", "port in [options] is not in quotes"),
+        (b"[socks]\nproxy = 1\n", "proxy in [socks] is not in quotes"),
+    ],
+)
+def test_unusable_files_are_faults_that_name_them(content: bytes, says: str) -> None:
+    plan = present([profile({"RustDesk2.toml": content}), profile({})], WANTED)
+    (fault,) = plan.faults
+    assert says in fault
+    assert f"{DIRECTORY}/RustDesk2.toml" in fault
+
+
+@pytest.mark.parametrize("content", [b"{", b"[]", b'{"format": 2}'])
+def test_a_record_that_is_none_is_a_fault(content: bytes) -> None:
+    for plan in (present([profile({RECORD: content})], WANTED), absent([profile({RECORD: content})])):
+        assert "not a record" in plan.faults[0]
+        assert not plan.changes
+
+
+def test_a_profile_with_a_fault_is_told_and_not_written() -> None:
+    broken = profile({}) | {"fault": "/home/anna/.config is a link"}
+    plan = present([broken], WANTED)
+    assert plan.faults == ["/home/anna/.config is a link"]
+    assert not plan.pending
+
+
+def test_the_package_is_recorded_with_the_service() -> None:
+    service = profile({}, kind="service")
+    after = carried_out({}, present([service], WANTED, package="1.4.9"))
+    assert json.loads(after[RECORD])["package"] == "1.4.9"
+    services = [profile(after, kind="service")]
+    assert b"package" not in carried_out({}, present([profile({})], WANTED, package="1.4.9"))[RECORD]
+    assert client_plan.recorded_package(services) == "1.4.9"
+    assert client_plan.recorded_package([profile(configured({}), kind="service")]) == ""
+
+
+def test_paths_of_windows() -> None:
+    assert client_plan.join("C:\\Users\\x\\config", "a.toml") == "C:\\Users\\x\\config\\a.toml"
+
+
+def test_masked_text_shows_no_secret() -> None:
+    text = (
+        "\ufeffenc_id = '00SECRETID'\npassword = '''\nSECRETLINE=\n'''\nsalt='SECRETSALT'\n"
+        'key_pair = [\n    [ 11, 22 ],\n    [ 33 ],\n]\nunlock_pin = "SECRETPIN"\nnat_type = 1\n'
+        "  password = 'SECRETINDENTED'\n[options]\nkey = 'shown'\n"
+    )
+    shown = masked(text)
+    assert "SECRET" not in shown
+    assert "11" not in shown
+    assert "33" not in shown
+    assert "nat_type = 1" in shown
+    assert "[options]\nkey = 'shown'\n" in shown

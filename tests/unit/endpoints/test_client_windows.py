@@ -1,0 +1,148 @@
+"""What the modules for Windows return becomes what the one for Linux returns; and the options given to them exist."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible.module_utils import client_windows
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+from action.rustdesk_client_files import _steps
+
+ROAMING = "C:\\Users\\Jörg Müller\\AppData\\Roaming"
+
+
+def entry(path: str) -> dict[str, str]:
+    return {"path": path, "filename": path.rpartition("\\")[2]}
+
+
+FOLDERS = {"files": [entry(f"C:\\Users\\{name}") for name in ("anna", "Public", "Jörg Müller", "Default", "All Users")]}
+
+
+def results(**given: Any) -> dict[str, Any]:
+    return {
+        "service": {"services": []},
+        "package": {"exists": False},
+        "folders": client_windows.folders(FOLDERS),
+        "directories": [],
+        "files": [],
+        "contents": [],
+        "answers": [],
+        **given,
+    }
+
+
+def test_folders_that_are_nobodys_are_left_out() -> None:
+    assert [folder["name"] for folder in client_windows.folders(FOLDERS)] == ["Jörg Müller", "anna"]
+
+
+def test_profiles_of_everybody_and_of_the_service() -> None:
+    host = client_windows.host(results(), [], True, False)
+    assert [(found["name"], found["kind"]) for found in host["profiles"]] == [
+        ("RustDesk service", "service"),
+        ("Jörg Müller", "user"),
+        ("anna", "user"),
+    ]
+    assert host["profiles"][1]["directory"] == f"{ROAMING}\\RustDesk\\config"
+    assert host["profiles"][1]["missing"] == [f"{ROAMING}\\RustDesk", f"{ROAMING}\\RustDesk\\config"]
+
+
+def test_named_users_whatever_their_case_and_unknown_ones() -> None:
+    host = client_windows.host(results(), ["ANNA", "nobody"], True, True)
+    assert [found["name"] for found in host["profiles"]] == ["anna"]
+    assert host["unknown_users"] == ["nobody"]
+    assert client_windows.host(results(), [], False, True)["profiles"] == []
+
+
+def test_files_belong_to_their_profile() -> None:
+    config = f"{ROAMING}\\RustDesk\\config"
+    content = {"__rustdesk_client_item": f"{config}\\RustDesk2.toml", "content": "YQ=="}
+    host = client_windows.host(
+        results(
+            directories=[entry(f"{ROAMING}\\RustDesk"), entry(config), entry(f"{config}\\peers")],
+            files=[entry(f"{config}\\RustDesk2.toml")],
+            contents=[content],
+        ),
+        ["jörg müller"],
+        True,
+        True,
+    )
+    (profile,) = host["profiles"]
+    assert profile["missing"] == []
+    assert profile["names"] == ["RustDesk2.toml", "peers"]
+    assert profile["above"] == {f"{ROAMING}\\RustDesk": ["config"]}
+    assert profile["files"]["RustDesk2.toml"]["content"] == "YQ=="
+
+
+def test_only_settings_are_read() -> None:
+    found = [
+        entry(f"{ROAMING}\\RustDesk\\{name}")
+        for name in ("config\\RustDesk2.toml", "config\\peers\\RustDesk2.toml", "log\\RustDesk2.toml", "config\\x.toml")
+    ]
+    assert client_windows.settings_files(found, ["RustDesk2.toml"]) == [f"{ROAMING}\\RustDesk\\config\\RustDesk2.toml"]
+
+
+def test_a_read_only_file_is_a_fault() -> None:
+    config = f"{ROAMING}\\RustDesk\\config"
+    found = {**entry(f"{config}\\RustDesk2.toml"), "isreadonly": True}
+    content = {"__rustdesk_client_item": found["path"], "content": "YQ=="}
+    host = client_windows.host(results(files=[found], contents=[content]), ["jörg müller"], True, True)
+    assert "RustDesk2.toml is read-only" in host["profiles"][0]["fault"]
+
+
+def test_service_package_and_answers() -> None:
+    host = client_windows.host(
+        results(
+            service={"services": [{"state": "started", "start_mode": "auto"}]},
+            package={
+                "exists": True,
+                "properties": {
+                    "DisplayVersion": {"value": "1.4.9"},
+                    "InstallLocation": {"value": '"C:\\P\\RustDesk\\"'},
+                },
+            },
+            answers=[{"__rustdesk_client_item": "key", "stdout": "K=\r\n"}],
+        ),
+        [],
+        True,
+        False,
+    )
+    assert host["service"] == {"exists": True, "active": True, "enabled": True}
+    assert (host["package"], host["program"]) == ("1.4.9", "C:\\P\\RustDesk\\rustdesk.exe")
+    assert host["options"] == {"key": "K="}
+
+
+PLAN = {
+    "create": [{"path": "C:\\x", "owner": "", "group": ""}],
+    "changes": [
+        {"path": "C:\\x\\RustDesk2.toml", "before": None, "content": "a", "owner": "", "group": "", "mode": ""},
+        {"path": "C:\\x\\y", "before": "a", "content": None, "owner": "", "group": "", "mode": ""},
+    ],
+    "remove": ["C:\\x"],
+}
+
+
+@pytest.mark.parametrize("windows", [True, False])
+def test_plans_are_carried_out_with_options_that_the_modules_have(windows: bool) -> None:
+    """Windows ignores an unknown option of these modules in silence."""
+    steps = list(_steps(PLAN, windows))
+    assert [step[0] for step in steps] == ["C:\\x", "C:\\x\\RustDesk2.toml", "C:\\x\\y", "C:\\x"]
+    modules = sorted({step[1] for step in steps})
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("ansible-doc")), "--type=module", "--json", *modules],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    documented = json.loads(done.stdout)
+    for _, module, arguments, _ in steps:
+        spec = {
+            name: {key: option[key] for key in ("type", "choices", "aliases", "required") if key in option}
+            for name, option in documented[module]["doc"]["options"].items()
+        }
+        assert ArgumentSpecValidator(spec).validate(arguments).error_messages == []

@@ -1,0 +1,133 @@
+"""Reading what firewalls have written down, and putting files back."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+import rustdesk_firewall_info as info
+from ansible.module_utils import firewall_undo as undo
+
+OUT = "comment=727573746465736b5f6669726577616c6c206f7574"
+FOUR = f"""*filter
+### RULES ###
+### tuple ### allow tcp 21115,21116 0.0.0.0/0 any 0.0.0.0/0 out {OUT}
+-A ufw-user-output -p tcp -m multiport --dports 21115,21116 -j ACCEPT
+### tuple ### allow udp 21116 192.0.2.1 any 0.0.0.0/0 out {OUT}
+### tuple ### allow udp 21116 0.0.0.0/0 any 0.0.0.0/0 out
+### tuple ### deny tcp 21117 0.0.0.0/0 any 0.0.0.0/0 out {OUT}
+### tuple ### allow any 22 0.0.0.0/0 any 0.0.0.0/0 in_eth0
+### tuple ### allow tcp 22 0.0.0.0/0 any 0.0.0.0/0 OpenSSH - in
+### tuple ### route:allow tcp 80 10.0.0.1 any 0.0.0.0/0 in
+### tuple ### limit tcp 22 0.0.0.0/0 any 0.0.0.0/0 in
+"""
+SIX = f"### tuple ### allow tcp 21115,21116 ::/0 any ::/0 out {OUT}\n"
+
+
+def state(directory: Path, four: str, six: str, defaults: str = "IPV6=yes\n") -> dict[str, list[dict[str, object]]]:
+    (directory / "user.rules").write_text(four)
+    (directory / "user6.rules").write_text(six)
+    (directory / "defaults").write_text(defaults)
+    return info.ufw_state(directory, directory / "defaults")
+
+
+def test_rules_of_the_role_are_told_from_others(tmp_path: Path) -> None:
+    found = state(tmp_path, FOUR, SIX)
+    assert [(rule["ports"], rule["address"], rule["complete"]) for rule in found["own"]] == [
+        ("21115,21116", "any", True),
+        ("21116", "192.0.2.1", True),
+    ]
+    # Without its half for IPv6, the one of the site does not open what is asked for.
+    assert found["foreign"] == []
+
+
+@pytest.mark.parametrize(
+    ("defaults", "complete"), [("IPV6=yes\n", False), ("IPV6=no\n", True), ("# IPV6=no\nipv6=YES\n", False)]
+)
+def test_both_versions_of_ip_are_needed(tmp_path: Path, defaults: str, complete: bool) -> None:
+    found = state(tmp_path, FOUR, "", defaults)
+    assert found["own"][0]["complete"] is complete
+
+
+def test_a_host_without_ufw_has_no_rules(tmp_path: Path) -> None:
+    assert info.ufw_state(tmp_path, tmp_path / "defaults") == {"own": [], "foreign": []}
+
+
+def test_zones_tell_what_is_the_role_s() -> None:
+    zone = ET.fromstring(
+        '<zone><service name="ssh"/><service name="rustdesk-in"/>'
+        '<rule family="ipv4"><source address="192.0.2.7"/><service name="rustdesk-in"/><accept/></rule>'
+        '<rule family="ipv4"><source address="192.0.2.7"/><service name="ssh"/><accept/></rule></zone>'
+    )
+    assert list(info.zone_values(zone)) == [
+        ("service", "rustdesk-in"),
+        ("rich_rule", 'rule family="ipv4" source address="192.0.2.7" service name="rustdesk-in" accept'),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("zone", "admitted"),
+    [
+        ('<zone><port port="2222" protocol="tcp"/></zone>', True),
+        ('<zone><port port="2000-3000" protocol="tcp"/></zone>', True),
+        ('<zone><port port="2222" protocol="udp"/></zone>', False),
+        ('<zone target="ACCEPT"/>', True),
+        ('<zone target="DROP"/>', False),
+        ('<zone><service name="unknown"/></zone>', False),
+    ],
+)
+def test_a_zone_admits_what_it_opens(zone: str, admitted: bool) -> None:
+    assert info.admits(ET.fromstring(zone), 2222) is admitted
+
+
+def test_no_zone_admits_nothing() -> None:
+    assert not info.admits(None, 22)
+
+
+# --- Undo ----------------------------------------------------------------------------------------------------------
+
+
+def test_files_come_back_as_they_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    memory = tmp_path / "memory"
+    memory.mkdir()
+    monkeypatch.setattr(undo, "DIRECTORY", memory)
+    kept, link, new = tmp_path / "kept", tmp_path / "link", tmp_path / "sub" / "new"
+    kept.write_bytes(b"\x00old\r\n")
+    kept.chmod(0o640)
+    link.symlink_to("kept")
+    said = tmp_path / "said"
+    undo.remember([kept, link, new], [["false"]], [["sh", "-c", f"cat {kept} >{said}"]])
+
+    kept.write_bytes(b"changed")
+    kept.chmod(0o600)
+    link.unlink()
+    link.write_text("no link")
+    new.parent.mkdir()
+    new.write_text("new")
+    assert undo.restore() == []
+
+    assert kept.read_bytes() == b"\x00old\r\n"
+    assert kept.stat().st_mode & 0o7777 == 0o640
+    assert link.readlink() == Path("kept")
+    assert not new.exists()
+    assert said.read_bytes() == b"\x00old\r\n", "the command ran before the files were back"
+    assert not memory.exists()
+
+
+def test_a_command_that_fails_is_told_and_nothing_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(undo, "DIRECTORY", tmp_path)
+    undo.remember([], [], [["sh", "-c", "echo planted >&2; exit 3"], ["true"]])
+    assert undo.restore() == ["sh -c echo planted >&2; exit 3 ended with status 3: planted"]
+    assert (tmp_path / undo.MEMORY).exists()
+
+
+def test_without_a_memory_there_is_nothing_to_undo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(undo, "DIRECTORY", tmp_path)
+    assert undo.main() == 0
+
+
+def test_what_is_remembered_is_root_s_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(undo, "DIRECTORY", tmp_path)
+    undo.remember([], [], [])
+    assert (tmp_path / undo.MEMORY).stat().st_mode & 0o7777 == 0o600

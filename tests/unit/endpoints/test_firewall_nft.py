@@ -1,0 +1,174 @@
+"""Which chains of others get rules, where in them, and what tells that something of the role is gone."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+from ansible.module_utils import firewall_nft as nft
+
+PASSES = ["tcp dport { 21115, 21116 } counter accept", "ip daddr { 192.0.2.7 } udp dport { 21116 } counter accept"]
+
+Objects = list[dict[str, Any]]
+
+
+def chain(name: str = "output", policy: str = "accept", **change: Any) -> dict[str, Any]:
+    base = {"family": "inet", "table": "site", "type": "filter", "hook": "output", "prio": 0}
+    return {"chain": {**base, "name": name, "policy": policy, **change}}
+
+
+def rule(handle: int, *expr: dict[str, Any], **change: Any) -> dict[str, Any]:
+    return {
+        "rule": {"family": "inet", "table": "site", "chain": "output", "handle": handle, "expr": list(expr), **change}
+    }
+
+
+MATCH: dict[str, Any] = {"match": {"op": "==", "left": {"meta": {"key": "oifname"}}, "right": "lo"}}
+COUNTER: dict[str, Any] = {"counter": {"packets": 5, "bytes": 300}}
+DROP: dict[str, Any] = {"drop": None}
+REJECT: dict[str, Any] = {"reject": {"type": "icmpx", "expr": "admin-prohibited"}}
+ACCEPT: dict[str, Any] = {"accept": None}
+
+
+def paths(objects: Objects, direction: str = "out") -> list[str]:
+    return [found.path for found in nft.denying(objects, direction) if found.denies]
+
+
+@pytest.mark.parametrize(
+    ("objects", "denies"),
+    [
+        ([chain(policy="drop")], True),
+        ([chain(policy="accept")], False),
+        ([chain(), rule(4, MATCH, ACCEPT), rule(5, COUNTER, REJECT)], True),
+        ([chain(), rule(4, DROP)], True),
+        ([chain(), rule(4, MATCH, DROP)], False),
+        ([chain(policy="drop", hook="input")], False),
+        ([chain(policy="drop", hook="forward")], False),
+        ([chain(policy="drop", type="nat")], False),
+        ([chain(policy="drop", table="firewalld")], False),
+        ([chain(policy="drop", table="rustdesk_firewall_out")], False),
+        ([chain(policy="drop", family="bridge")], False),
+        ([{"chain": {"family": "inet", "table": "site", "name": "helper"}}], False),
+    ],
+)
+def test_chains_that_deny_are_found(objects: Objects, denies: bool) -> None:
+    assert paths(objects) == (["inet site output"] if denies else [])
+
+
+def test_rules_go_before_the_one_that_denies_all() -> None:
+    objects = [chain(), rule(4, MATCH, ACCEPT), rule(5, MATCH, DROP), rule(6, COUNTER, DROP)]
+    commands = nft.transaction(objects, "out", "", PASSES)
+    assert commands.splitlines() == [
+        f'insert rule inet site output handle 6 {body} comment "rustdesk_firewall out"' for body in PASSES
+    ]
+
+
+def test_rules_go_to_the_end_where_the_policy_denies() -> None:
+    commands = nft.transaction([chain(policy="drop"), rule(4, MATCH, DROP)], "out", "", PASSES[:1])
+    assert commands == f'add rule inet site output {PASSES[0]} comment "rustdesk_firewall out"\n'
+
+
+def test_own_rules_are_replaced_and_others_stay() -> None:
+    objects = [
+        chain(policy="drop"),
+        rule(4, MATCH, ACCEPT, comment="rustdesk_firewall outer"),
+        rule(5, MATCH, ACCEPT, comment="rustdesk_firewall out"),
+        rule(6, MATCH, ACCEPT, comment="rustdesk_firewall in"),
+        rule(7, MATCH, ACCEPT),
+    ]
+    commands = nft.transaction(objects, "out", "", PASSES[:1]).splitlines()
+    assert commands[0] == "delete rule inet site output handle 5"
+    assert [line for line in commands if line.startswith("delete")] == commands[:1]
+
+
+def test_a_chain_that_no_longer_denies_loses_its_rules() -> None:
+    objects = [chain(policy="accept"), rule(5, MATCH, ACCEPT, comment="rustdesk_firewall out")]
+    assert nft.transaction(objects, "out", "", PASSES) == "delete rule inet site output handle 5\n"
+
+
+def test_without_files_everything_goes() -> None:
+    objects = [
+        {"table": {"family": "inet", "name": "rustdesk_firewall_out", "handle": 9}},
+        chain(policy="drop"),
+        rule(5, MATCH, ACCEPT, comment="rustdesk_firewall out"),
+    ]
+    assert nft.transaction(objects, "out", "", []).splitlines() == [
+        "delete table inet rustdesk_firewall_out",
+        "delete rule inet site output handle 5",
+    ]
+    assert nft.transaction([], "out", "", []) == ""
+
+
+def test_a_chain_of_one_family_gets_its_own_addresses() -> None:
+    objects = [chain(policy="drop", family="ip6", table="six")]
+    commands = nft.transaction(objects, "out", "", PASSES)
+    assert "ip daddr" not in commands
+    assert commands.count("add rule ip6 six output") == 1
+
+
+def test_chains_of_iptables_are_not_written_to() -> None:
+    objects = [chain("OUTPUT", policy="drop", family="ip", table="filter")]
+    assert [found.compat for found in nft.denying(objects, "out")] == [True]
+    assert nft.transaction(objects, "out", "", PASSES) == ""
+
+
+LOADED: Objects = [
+    {"table": {"family": "inet", "name": "rustdesk_firewall_in", "handle": 9}},
+    {
+        "set": {
+            "family": "inet",
+            "name": "sources4",
+            "table": "rustdesk_firewall_in",
+            "flags": ["timeout"],
+            "elem": ["192.0.2.1"],
+        }
+    },
+    chain("input", table="rustdesk_firewall_in", hook="input"),
+    rule(4, MATCH, COUNTER, ACCEPT, table="rustdesk_firewall_in", chain="input", comment="rustdesk_firewall in: x"),
+    chain("input", hook="input", policy="drop"),
+    rule(5, COUNTER, ACCEPT, chain="input", comment="rustdesk_firewall in"),
+]
+
+
+def changed(index: int, path: tuple[str | int, ...], value: Any) -> Objects:
+    objects = copy.deepcopy(LOADED)
+    place: Any = objects[index]
+    for step in path[:-1]:
+        place = place[step]
+    place[path[-1]] = value
+    return objects
+
+
+@pytest.mark.parametrize(
+    "objects",
+    [
+        changed(3, ("rule", "expr", 1, "counter", "packets"), 999),
+        changed(3, ("rule", "handle"), 77),
+        changed(1, ("set", "elem"), ["198.51.100.1"]),
+        [*LOADED, {"table": {"family": "inet", "name": "other", "handle": 10}}],
+        [*LOADED, rule(8, MATCH, ACCEPT, chain="input")],
+    ],
+    ids=["counter", "handle", "learnt", "foreign table", "foreign rule"],
+)
+def test_what_changes_by_itself_or_is_another_s_is_no_damage(objects: Objects) -> None:
+    assert nft.fingerprint(objects, "in") == nft.fingerprint(LOADED, "in") != ""
+
+
+@pytest.mark.parametrize(
+    "objects",
+    [
+        LOADED[:3] + LOADED[4:],
+        LOADED[:5],
+        changed(3, ("rule", "expr", 2), DROP),
+        changed(2, ("chain", "prio"), 5),
+        [*LOADED, chain("more", hook="input", policy="drop")],
+    ],
+    ids=["own rule", "rule in a foreign chain", "verdict", "priority", "new chain that denies"],
+)
+def test_damage_is_noticed(objects: Objects) -> None:
+    assert nft.fingerprint(objects, "in") != nft.fingerprint(LOADED, "in")
+
+
+def test_nothing_has_no_fingerprint() -> None:
+    assert nft.fingerprint([chain(policy="drop")], "out") == ""
