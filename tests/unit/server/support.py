@@ -11,6 +11,7 @@ import os
 import pwd
 import stat
 import traceback
+import warnings
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 from ansible.module_utils.ed25519 import KeyPair, public_key
 from ansible.module_utils.testing import patch_module_args
+from ansible.parsing.dataloader import DataLoader
+from ansible.plugins.loader import init_plugin_loader
+from ansible.template import Templar, trust_as_template
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,6 +40,18 @@ def pair(number: int) -> KeyPair:
     """Return one of as many key pairs as there are numbers."""
     seed = hashlib.sha256(f"a key of the tests {number}".encode()).digest()
     return KeyPair(seed=seed, public=public_key(seed))
+
+
+def evaluated(expression: str, **variables: object) -> str:
+    """Return what an expression comes to in the role, with its defaults and variables."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="AnsibleCollectionFinder has already been configured")
+        init_plugin_loader()
+    loader = DataLoader()
+    known: dict[str, Any] = {"rustdesk_host": "rustdesk.example.org"}
+    for source in (ROLE / "defaults" / "main.yml", *sorted((ROLE / "vars" / "main").iterdir())):
+        known |= loader.load_from_file(str(source), trusted_as_template=True)
+    return str(Templar(loader, known | variables).template(trust_as_template(expression)))
 
 
 # --- Archives ---------------------------------------------------------------------------------------------------------

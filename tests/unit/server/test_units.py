@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import re
 import shlex
-import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
-from ansible.parsing.dataloader import DataLoader
-from ansible.plugins.loader import init_plugin_loader
-from ansible.template import Templar, trust_as_template
 
-from .support import ROLE, pair
+from .support import ROLE, evaluated, pair
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,15 +23,7 @@ STATIC_DIRECTIVE = re.compile(r"[A-Z][A-Za-z]+=[^{}]*")
 
 def render(template: Path, **variables: object) -> str:
     """Render a template as the role does, with its defaults and variables."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="AnsibleCollectionFinder has already been configured")
-        init_plugin_loader()
-    loader = DataLoader()
-    known: dict[str, Any] = {"rustdesk_host": "rustdesk.example.org"}
-    for source in (ROLE / "defaults" / "main.yml", *sorted((ROLE / "vars" / "main").iterdir())):
-        known |= loader.load_from_file(str(source), trusted_as_template=True)
-    lookup = trust_as_template("{{ lookup('ansible.builtin.template', template) }}")
-    return str(Templar(loader, known | variables | {"template": str(template)}).template(lookup))
+    return evaluated("{{ lookup('ansible.builtin.template', template) }}", template=str(template), **variables)
 
 
 Unit = dict[str, dict[str, list[str]]]
