@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ansible.module_utils
-from ansible.plugins.action import ActionBase
 
 # Ansible sends configured module utilities to targets, but does not import them on the controller.
 ansible.module_utils.__path__.append(str(Path(__file__).parents[1] / "module_utils"))
 
 from ansible.module_utils.client_plan import masked
+from ansible.module_utils.other_actions import ActionOfActions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 NEW_DIRECTORY_MODE = "0700"
 
 
-class ActionModule(ActionBase):
+class ActionModule(ActionOfActions):
     """Carry out a plan of `client_plan` with the ordinary modules: copy and file, win_copy and win_file.
 
     The plan is no argument that Ansible would show: it names the variable that holds it.
@@ -38,7 +38,7 @@ class ActionModule(ActionBase):
         differences: list[dict[str, str]] = []
         changed = False
         for path, action, arguments, difference in _steps(plan, windows):
-            done = self._carry_out(action, arguments, task_vars or {})
+            done = self.run_action(action, arguments, task_vars or {})
             if done.get("failed"):
                 message = f"{path} was not written: {_reason(done, windows)}"
                 return result | {"failed": True, "msg": message, "changed": changed, "path": path}
@@ -46,25 +46,6 @@ class ActionModule(ActionBase):
             if difference and done.get("changed"):
                 differences.append(difference)
         return result | {"changed": changed, "diff": differences}
-
-    def _carry_out(self, action: str, arguments: Mapping[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
-        task = self._task.copy()
-        task.args = dict(arguments)
-        # The file's own difference would show its secrets.
-        task.diff = False
-        plugin = self._shared_loader_obj.action_loader.get(
-            action,
-            task=task,
-            connection=self._connection,
-            play_context=self._play_context,
-            loader=self._loader,
-            templar=self._templar,
-            shared_loader_obj=self._shared_loader_obj,
-        )
-        if plugin is None:
-            return self._execute_module(module_name=action, module_args=dict(arguments), task_vars=task_vars)
-        done: dict[str, Any] = plugin.run(task_vars=task_vars)
-        return done
 
 
 Step = tuple[str, str, dict[str, Any], "dict[str, str] | None"]

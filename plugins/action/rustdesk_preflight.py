@@ -178,6 +178,7 @@ class ActionModule(ActionBase):
         inputs |= {"windows": firewall_plan.windows_shell(*map(str, how)), "again": again}
         if prefix == client_inputs.PREFIX:
             inputs["package_path"] = self._found(str(inputs["package_file"]))
+            inputs["launcher_path"] = self._found(str(inputs["verify_launcher"]))
             inputs["packages"] = self._templar.template(variables["__rustdesk_client_packages"])
         return inputs
 

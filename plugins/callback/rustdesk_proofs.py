@@ -8,8 +8,8 @@ name: rustdesk_proofs
 type: aggregate
 short_description: Show what was proven of a RustDesk service, and what clients need
 description:
-  - Collects the results of the module C(rustdesk_probe), wherever it ran, and prints them at the end of the run as one
-    table. Below it stand the failed proofs, each with its remedy.
+  - Collects the results of C(rustdesk_probe) and C(rustdesk_launcher_check), wherever they ran, and
+    prints them at the end of the run as one table. Below it stand the failed proofs, each with its remedy.
   - When the same service was probed from the same machine more than once, the last result counts.
   - Then prints the public key and the configuration string of every host that has set the fact
     C(rustdesk_server_facts), as the role C(rustdesk_server) does.
@@ -27,7 +27,7 @@ from typing import Any, Protocol
 from ansible import constants
 from ansible.plugins.callback import CallbackBase
 
-MODULE = "rustdesk_probe"
+PROBES = ("rustdesk_probe", "rustdesk_launcher_check")
 FACT = "rustdesk_server_facts"
 DEFAULT_PORT = 21116
 """hbbs's port unless told otherwise; its relay is on the next one."""
@@ -269,7 +269,7 @@ class CallbackModule(CallbackBase):
 
     def _take_probe(self, result: TaskResult) -> None:
         # Of a loop only the items count: its own result is their sum.
-        if str(result.task.action).rpartition(".")[2] != MODULE or "results" in result.result:
+        if str(result.task.action).rpartition(".")[2] not in PROBES or {"results", "skipped"} & set(result.result):
             return
         service = service_of(result)
         self._services[service.name, service.origin] = service

@@ -50,7 +50,7 @@ Inputs = Mapping[str, Any]
 
 * `windows`: whether the host is one
 * `packages`: the pinned packages, version: kind or architecture: `{"file": …, "sha256": …}`
-* `package_path`: where `package_file` was found on the controller, "" when it was not
+* `package_path`, `launcher_path`: where `package_file` and `verify_launcher` were found on the controller, "" when not
 """
 
 Settings = dict[str, dict[str, dict[str, "str | None"]]]
@@ -453,6 +453,12 @@ def _qos(inputs: Inputs) -> Iterator[str]:
 def _verification(inputs: Inputs) -> Iterator[str]:
     if int(inputs["verify_timeout"]) < 1:
         yield f"{_name('verify_timeout')}: {inputs['verify_timeout']} is not a time; give seconds, 1 or more"
+    if inputs["windows"] and inputs["verify_launcher"] and not _readable(str(inputs["launcher_path"])):
+        yield (
+            f"{_name('verify_launcher')}: there is no file {inputs['verify_launcher']} that can be read on the "
+            "controller; build the launcher with playbooks/bundle.yml, or remove the variable to go without proofs on "
+            "Windows"
+        )
 
 
 # --- What shows when they meet the host -----------------------------------------------------------------------------

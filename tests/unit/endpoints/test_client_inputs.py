@@ -27,8 +27,9 @@ def inputs(**given: Any) -> dict[str, Any]:
     options = load("meta/argument_specs.yml")["argument_specs"]["main"]["options"]
     values = {name.removeprefix("rustdesk_client_"): option.get("default", "") for name, option in options.items()}
     site = {"id_server": "rd.example.org", "port": 21116, "relay_port": 21117, "api_server": "", "key": KEY}
+    found = {"package_path": "", "launcher_path": ""}
     packages = load("vars/main/packages.yml")["__rustdesk_client_packages"]
-    return {**values, **site, "windows": False, "again": False, "packages": packages, "package_path": "", **given}
+    return {**values, **site, "windows": False, "again": False, "packages": packages, **found, **given}
 
 
 def host(**given: Any) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+../../../plugins/module_utils/other_actions.py
