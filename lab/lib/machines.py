@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 OWNER = "default"
 INVENTORY = "inventories/lab"
 CACHE = ROOT / ".cache"
+DEMO = "all:!endpoint-ufw:!endpoint-firewalld:!endpoint-nftables"
+"""Machines of the demo, as Ansible's pattern: one endpoint of each system is enough to look at."""
 
 
 def lab_name() -> str:
@@ -35,9 +37,9 @@ def forget_lost_machines() -> None:
         shutil.rmtree(molecule_memory(lab_name()), ignore_errors=True)
 
 
-def create(console: Console) -> bool:
-    """Start the machines that do not run; returns whether all of them do."""
-    return _playbook("create", "starting", console)
+def create(console: Console, limit: str = "all") -> bool:
+    """Start the machines of a pattern that do not run; returns whether all of them do."""
+    return _playbook("create", "starting", console, limit)
 
 
 def destroy(console: Console) -> bool:
@@ -46,10 +48,10 @@ def destroy(console: Console) -> bool:
     return _playbook("destroy", "removing", console)
 
 
-def _playbook(name: str, doing: str, console: Console) -> bool:
+def _playbook(name: str, doing: str, console: Console, limit: str = "all") -> bool:
     lab = lab_name()
     console.say(f"{doing} the machines of lab {lab}")
-    command = ["ansible-playbook", "--inventory", INVENTORY, f"molecule/{OWNER}/{name}.yml"]
+    command = ["ansible-playbook", "--inventory", INVENTORY, "--limit", f"localhost:{limit}", f"molecule/{OWNER}/{name}.yml"]
     with console.doing(f"{doing} the machines"):
         status, output = run(command, None, {"RUSTDESK_LAB": lab})
     if status:
@@ -57,9 +59,9 @@ def _playbook(name: str, doing: str, console: Console) -> bool:
     return status == 0
 
 
-def deploy(console: Console) -> bool:
-    """Run the site's playbook on the machines, as an operator would; returns whether it succeeded."""
-    command = ["ansible-playbook", "--inventory", INVENTORY, "playbooks/site.yml"]
+def deploy(console: Console, limit: str = "all") -> bool:
+    """Run the site's playbook on the machines of a pattern, as an operator would; returns whether it succeeded."""
+    command = ["ansible-playbook", "--inventory", INVENTORY, "--limit", f"localhost:{limit}", "playbooks/site.yml"]
     with console.doing("deploying"):
         status, _ = run(command, console, {"RUSTDESK_LAB": lab_name()})
     return status == 0
@@ -67,7 +69,7 @@ def deploy(console: Console) -> bool:
 
 def demo(console: Console) -> bool:
     """New machines, the service on them, and where to look next."""
-    if not (destroy(console) and create(console) and deploy(console)):
+    if not (destroy(console) and create(console, DEMO) and deploy(console, DEMO)):
         return False
     lab = lab_name()
     console.write(
