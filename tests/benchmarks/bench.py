@@ -27,7 +27,7 @@ HERE = Path(__file__).resolve().parent
 CACHE = ROOT / ".cache"
 LOG = CACHE / "bench.log"
 LAST_LINES = 40
-"""How much of what a failed command said is shown: Ansible's reason stands before its recap."""
+"""How much of what a failed command said is shown."""
 LAB = "bench"
 PUBLIC_KEY = "/var/lib/rustdesk-server/id_ed25519.pub"
 INVENTORY = ROOT / "inventories" / "lab"
@@ -133,7 +133,8 @@ class Commands:
         if process.returncode:
             text = (output + errors).strip()
             LOG.write_text(text + "\n", encoding="utf-8")
-            last = "\n".join(text.splitlines()[-LAST_LINES:])
+            # Ansible's reason stands before its recap, which has a line for each host.
+            last = "\n".join(text.partition("PLAY RECAP")[0].strip().splitlines()[-LAST_LINES:])
             program = Path(command[0]).name
             raise BenchError(
                 f"{name}: {program} ended with status {process.returncode}; all it said is in {LOG}:\n{last}"

@@ -33,6 +33,9 @@ GROUP = "rustdesk_endpoints_linux"
 PLAYBOOK = ROOT / "playbooks" / "endpoints.yml"
 INVENTORY = CACHE / "bench-fleet.json"
 
+BATCH = 10
+"""How many endpoints boot side by side: of more, some take longer than a machine is waited for."""
+
 INSTANCES = Path("/proc/sys/fs/inotify/max_user_instances")
 INSTANCES_EACH = 4
 """What a machine takes of them: systemd three, systemd-logind one."""
@@ -166,7 +169,6 @@ def room_for(machines: int, setting: Path = INSTANCES) -> Iterator[None]:
                     f"{machines} machines take about {needed} inotify instances, and fs.inotify.max_user_instances is "
                     f"{limit}: raise it with sysctl as root, or measure fewer with --endpoints"
                 ) from None
-            raised = limit
     try:
         yield
     finally:
@@ -206,6 +208,11 @@ def inventory(count: int) -> dict[str, Any]:
     }
 
 
+def chosen(names: Sequence[str]) -> list[str]:
+    """The options that choose these endpoints."""
+    return ["--inventory", str(INVENTORY), "--limit", ",".join(names)]
+
+
 def measure_fleet(commands: Commands, archive: Mapping[str, Any], count: int) -> list[Run]:
     """Create so many endpoints and run the playbook on them twice; the server they are configured for is there.
 
@@ -215,15 +222,16 @@ def measure_fleet(commands: Commands, archive: Mapping[str, Any], count: int) ->
     say, names = commands.console.say, endpoint_names(count)
     build_images(commands)
     INVENTORY.write_text(json.dumps(inventory(count), indent=2) + "\n", encoding="utf-8")
-    where = ["--inventory", str(INVENTORY), "--limit", ",".join(names)]
-    say(f"creating {count} endpoints")
-    create(commands, where, archive)
+    for first in range(0, count, BATCH):
+        batch = names[first : first + BATCH]
+        say(f"creating endpoints up to {batch[-1]}")
+        create(commands, chosen(batch), archive)
     # Given here, since the lab's inventory would read it on the server for every endpoint.
     variables = {"rustdesk_key": public_key(commands, SERVER)}
     runs = []
     for name in ("first", "steady"):
         say(f"{name} run of {count} endpoints, and as many pings")
-        done = counted(commands, f"{name} run of the endpoints", PLAYBOOK, where, variables)
+        done = counted(commands, f"{name} run of the endpoints", PLAYBOOK, chosen(names), variables)
         runs.append(summed_up(name, done, names, os.getloadavg()[0]))
     refuse_changes(done.changed)
     return runs

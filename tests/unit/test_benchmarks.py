@@ -186,6 +186,14 @@ def test_a_failed_command_is_told_with_its_last_lines(monkeypatch: pytest.Monkey
     assert log.read_text().splitlines()[0] == "1"
 
 
+def test_the_reason_is_told_and_not_the_recap_of_many_hosts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(bench, "LOG", tmp_path / "bench.log")
+    with pytest.raises(bench.BenchError) as caught:
+        commands().run("try", ["sh", "-c", "echo reason; echo; echo 'PLAY RECAP ***'; seq 100; exit 2"])
+    assert str(caught.value).splitlines()[1:] == ["reason"]
+    assert (tmp_path / "bench.log").read_text().splitlines()[-1] == "100"
+
+
 class Recorder:
     """Stands in for Commands; ``fault`` is raised by the playbook of that name."""
 

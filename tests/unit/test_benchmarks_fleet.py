@@ -121,7 +121,7 @@ def test_the_limit_is_raised_for_a_fleet_and_put_back_whatever_happens(fault: Ba
 
 
 def test_a_limit_that_suffices_is_left_alone() -> None:
-    setting = Setting(128, fixed=True)
+    setting = Setting(128)
     with room(16, setting):
         assert setting.value == 128
 
@@ -148,11 +148,18 @@ def test_a_fleet_that_may_have_room_is_tried_by_whoever_cannot_raise_the_limit()
     assert setting.value == 128
 
 
-def test_nothing_interrupts_what_puts_things_back() -> None:
-    before = {number: signal.getsignal(number) for number in bench.ENDINGS}
-    with bench.undisturbed():
-        assert {signal.getsignal(number) for number in bench.ENDINGS} == {signal.SIG_IGN}
-    assert {number: signal.getsignal(number) for number in bench.ENDINGS} == before
+def test_nothing_interrupts_what_puts_things_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[int] = []
+    monkeypatch.setattr(bench, "ENDINGS", (signal.SIGHUP,))
+    before = signal.signal(signal.SIGHUP, lambda number, _: heard.append(number))
+    try:
+        with bench.undisturbed():
+            signal.raise_signal(signal.SIGHUP)
+        assert heard == []
+        signal.raise_signal(signal.SIGHUP)
+        assert heard == [signal.SIGHUP]
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 # --- Measuring --------------------------------------------------------------------------------------------------------
@@ -203,6 +210,18 @@ def test_a_fleet_is_configured_and_then_found_configured(cache: Path) -> None:
     where = ("--inventory", str(cache / "fleet.json"), "--limit", "fleet-1,fleet-2")
     assert {options[:4] for options in machines.given} == {where}
     assert json.loads(machines.given[1][5]) == {"rustdesk_key": "a public key"}
+
+
+def test_endpoints_boot_a_few_at_a_time(cache: Path) -> None:
+    machines: Any = Machines(changed=[9, 0])
+    runs = fleet.measure_fleet(machines, {}, 23)
+    assert [len(run.executions) for run in runs] == [23, 23]
+    assert machines.done.count("create") == 3
+    created = [options[3].split(",") for options in machines.given[:3]]
+    assert [len(batch) for batch in created] == [10, 10, 3]
+    assert [name for batch in created for name in batch] == list(
+        json.loads((cache / "fleet.json").read_text())[fleet.GROUP]["hosts"]
+    )
 
 
 def test_a_fleet_that_is_never_steady_is_not_measured(cache: Path) -> None:
