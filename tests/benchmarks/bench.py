@@ -196,10 +196,12 @@ def counted(
     )
     counts: dict[str, dict[str, Any]] = json.loads(file.read_text(encoding="utf-8"))
     file.unlink()
+    commands.console.say(f"{name}: {played.seconds:.1f} s")
     pings = {host: count["remote"] for host, count in counts.items()}
     floor = commands.playbook(
         f"{name}: as many pings", HERE / "floor.yml", *where, *extra_variables(bench_executions=pings)
     )
+    commands.console.say(f"{name}: {floor.seconds:.1f} s as pings")
     return Counted(played.seconds, floor.seconds, played.changed, counts)
 
 

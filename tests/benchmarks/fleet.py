@@ -48,7 +48,8 @@ INSTANCES_EACH = 4
 class Run:
     """One run over all endpoints, and as many pings; ``load`` is the computer's after it.
 
-    ``executions`` are those of each endpoint, ``by_module`` those of the endpoint with the most.
+    ``executions`` are those of each endpoint. The rest is about the endpoint with the most: its executions by module,
+    and what went there besides modules, which the floor leaves out: commands, such as temporary directories, and files.
     """
 
     name: str
@@ -57,6 +58,8 @@ class Run:
     load: float
     executions: list[int]
     by_module: dict[str, int]
+    commands: int
+    files: int
 
     @property
     def ratio(self) -> float:
@@ -100,7 +103,14 @@ def summed_up(name: str, done: Counted, names: Sequence[str], load: float) -> Ru
     counts = [done.counts[host] for host in names]
     most = max(counts, key=lambda count: int(count["remote"]))
     return Run(
-        name, done.seconds, done.floor_seconds, load, [count["remote"] for count in counts], dict(most["by_module"])
+        name=name,
+        seconds=done.seconds,
+        floor_seconds=done.floor_seconds,
+        load=load,
+        executions=[count["remote"] for count in counts],
+        by_module=dict(most["by_module"]),
+        commands=most["commands"],
+        files=most["files"],
     )
 
 
@@ -123,13 +133,16 @@ def refuse_changes(changed: Mapping[str, int]) -> None:
 def fleet_table(runs: Sequence[Run]) -> list[str]:
     """Both runs next to their floors, and what the endpoints are."""
     count = len(runs[0].executions)
-    rows = [[f"Fleet, {count} endpoints", "seconds", "per endpoint", "executions each", "as pings", "ratio", "load"]]
+    head = ["seconds", "per endpoint", "executions each", "commands", "files", "as pings", "ratio", "load"]
+    rows = [[f"Fleet, {count} endpoints", *head]]
     rows += [
         [
             f"{run.name} run",
             f"{run.seconds:.1f}",
             f"{run.each:.2f} s",
             run.shown_executions,
+            str(run.commands),
+            str(run.files),
             f"{run.floor_seconds:.1f} s",
             f"{run.ratio:.2f}",
             f"{run.load:.1f}",

@@ -83,8 +83,8 @@ def test_both_ways_together_are_no_faster_than_the_slower_allows() -> None:
 def fleet_runs() -> list[fleet.Run]:
     modules = {"rustdesk_probe": 1, "rustdesk_client_info": 1}
     return [
-        fleet.Run("first", 100.0, 80.0, 3.5, [24, 24, 22, 24], {"copy": 24}),
-        fleet.Run("steady", 12.0, 10.0, 4.0, [2, 2, 2, 2], modules),
+        fleet.Run("first", 100.0, 80.0, 3.5, [24, 24, 22, 24], {"copy": 24}, 14, 7),
+        fleet.Run("steady", 12.0, 10.0, 4.0, [2, 2, 2, 2], modules, 0, 0),
     ]
 
 
@@ -114,9 +114,9 @@ def test_the_table_says_what_was_measured_next_to_what() -> None:
         "One session at a time. hbbr's limits were set to 1000000 Mbit/s: in the unit by role variables,",
         "for the bare one by its environment.",
         "",
-        "Fleet, 4 endpoints  seconds  per endpoint  executions each  as pings  ratio  load",
-        "first run             100.0       25.00 s         22 to 24    80.0 s   1.25   3.5",
-        "steady run             12.0        3.00 s                2    10.0 s   1.20   4.0",
+        "Fleet, 4 endpoints  seconds  per endpoint  executions each  commands  files  as pings  ratio  load",
+        "first run             100.0       25.00 s         22 to 24        14      7    80.0 s   1.25   3.5",
+        "steady run             12.0        3.00 s                2         0      0    10.0 s   1.20   4.0",
         "Executed on an endpoint by the steady run: rustdesk_client_info 1, rustdesk_probe 1.",
         "Endpoints: containers with systemd, in turns Debian 12 and Debian 13, each with one user and the",
         "stub client running as a service. No firewall is active on them. Each run proves that all reach server-deb12.",

@@ -21,8 +21,12 @@ if TYPE_CHECKING:
 NAMES = ["fleet-1", "fleet-2"]
 
 
+def counted(number: int) -> dict[str, Any]:
+    return {"remote": number, "by_module": {"ping": number}, "commands": 2 * number, "files": number - 1}
+
+
 def done(remote: Mapping[str, int], changed: Mapping[str, int] | None = None) -> bench.Counted:
-    counts = {host: {"remote": number, "by_module": {"ping": number}} for host, number in remote.items()}
+    counts = {host: counted(number) for host, number in remote.items()}
     return bench.Counted(30.0, 20.0, dict(changed or dict.fromkeys(remote, 0)), counts)
 
 
@@ -32,6 +36,7 @@ def done(remote: Mapping[str, int], changed: Mapping[str, int] | None = None) ->
 def test_a_run_is_that_of_all_endpoints() -> None:
     run = fleet.summed_up("first", done({"fleet-1": 3, "fleet-2": 5, "server-deb12": 9}), NAMES, 1.5)
     assert (run.executions, run.by_module, run.load) == ([3, 5], {"ping": 5}, 1.5)
+    assert (run.commands, run.files) == (10, 4)
     assert (run.each, run.ratio, run.shown_executions) == (15.0, 1.5, "3 to 5")
 
 
@@ -186,7 +191,7 @@ class Machines:
         self.given.append(options)
         names = options[options.index("--limit") + 1].split(",")
         if environment := given.get("environment"):
-            counts = {name: {"remote": 3, "by_module": {"ping": 3}} for name in names}
+            counts = {name: counted(3) for name in names}
             Path(environment["COUNT_EXECUTIONS_FILE"]).write_text(json.dumps(counts))
             return bench.Played(5.0, dict.fromkeys(names, self.changed.pop(0)))
         return bench.Played(4.0, {})
