@@ -36,7 +36,7 @@ SECONDS = {"converge": 150.0, "probe": 30.0, "relay": 60.0, "fleet": 120.0}
 """What each figure may take, besides what the lab does."""
 LAB_SECONDS = 120.0
 ENDPOINT_SECONDS = 60.0
-"""What each endpoint may add to the fleet's; on two processors that do nothing else it takes a fifth of that."""
+"""What each endpoint may add to the fleet's, also where this computer is busy otherwise."""
 ENDPOINTS = 50
 
 
