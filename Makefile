@@ -45,7 +45,7 @@ test-core: bootstrap ## the server's scenario under the newest ansible-core, fro
 	@lab/test-core
 
 .PHONY: bench
-bench: bootstrap ## measure: converge, probe, relay throughput
+bench: bootstrap ## measure: converge, probe, relay throughput, a fleet of endpoints
 	@lab/archive
 	@$(PYTHON3) tests/benchmarks/run.py $(ARGS)
 
