@@ -44,6 +44,7 @@ MACHINES = (
     Machine("endpoint-nftables", "rustdesk_endpoints_linux", "bookworm"),
     Machine("endpoint-plain", "rustdesk_endpoints_linux", "trixie"),
     Machine("endpoint-windows", "rustdesk_endpoints_windows", WINDOWS),
+    Machine("downloads", "rustdesk_downloads", "trixie", aliases=("dl.lab.test",)),
     Machine(
         "outside",
         "lab_outside",
