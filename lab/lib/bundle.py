@@ -1,7 +1,8 @@
 """``make bundle``, and the client that stands in for the stock one in the lab.
 
-``client`` takes the stub out of the Windows image and writes ``.cache/client.json``: what the lab's bundle holds. ``build`` builds
-a site's bundle from the pinned client where that can be downloaded, and otherwise from the stub, and says so.
+``client`` takes the stub out of the Windows image and writes ``.cache/client.json``: what the lab's bundle holds.
+``build`` builds a site's bundle from the pinned client where that can be downloaded, and otherwise from the stub, and
+says so.
 """
 
 from __future__ import annotations
@@ -47,7 +48,9 @@ def docker(*arguments: str) -> str:
     """
     done = subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False)  # noqa: S603, S607
     if done.returncode:
-        raise ClientError(f"the stub of the client is not to be had from {IMAGE} ({done.stderr.strip()}); run lab/bootstrap")
+        raise ClientError(
+            f"the stub of the client is not to be had from {IMAGE} ({done.stderr.strip()}); run lab/bootstrap"
+        )
     return done.stdout.strip()
 
 
@@ -88,7 +91,9 @@ def build(console: Console, inventory: str, arguments: list[str]) -> bool:
     own = defaults()
     version = str(own["rustdesk_bundle_client_version"])
     command = ["ansible-playbook", "--inventory", inventory, "playbooks/build-bundle.yml"]
-    why = "" if arguments else obstacle(f"{own['rustdesk_bundle_client_mirror']}/{version}/rustdesk-{version}-x86_64.exe")
+    why = (
+        "" if arguments else obstacle(f"{own['rustdesk_bundle_client_mirror']}/{version}/rustdesk-{version}-x86_64.exe")
+    )
     if why:
         client = lab_client()
         variables = {"rustdesk_bundle_client_file": client["path"], "rustdesk_bundle_client_sha256": client["sha256"]}
@@ -97,8 +102,9 @@ def build(console: Console, inventory: str, arguments: list[str]) -> bool:
         status, _ = run([*command, *arguments], console)
     if why and not status:
         console.write(
-            f"\n*** NOT FOR CUSTOMERS: the client {version} cannot be downloaded here ({why}), so rustdesk.exe in this bundle is\n"
-            "*** the lab's stub, which connects nobody. Where it was downloaded: make bundle ARGS='-e rustdesk_bundle_client_file=…'\n"
+            f"\n*** NOT FOR CUSTOMERS: the client {version} cannot be downloaded here ({why}),\n"
+            "*** so rustdesk.exe in this bundle is the lab's stub, which connects nobody.\n"
+            "*** With a client that was downloaded elsewhere: make bundle ARGS='-e rustdesk_bundle_client_file=/path'\n"
         )
     return status == 0
 

@@ -11,11 +11,14 @@ import io
 import stat
 import tarfile
 import zipfile
-from collections.abc import Mapping
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
-"""The earliest time that a zip can hold (PKWARE APPNOTE.TXT section 4.4.6): a build's own time would make each differ."""
+"""The earliest time of a zip (PKWARE APPNOTE.TXT section 4.4.6): a build's own would make each differ."""
 DEFLATE_LEVEL = 6
 
 CHECKSUMS = "SHA256SUMS"

@@ -6,12 +6,15 @@ Runs on the controller, where Ansible brings the library for it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING
 
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 SOON = timedelta(days=30)
 """How long before its end the role makes a new certificate where it makes them."""
@@ -38,7 +41,13 @@ def chain_faults(pem: str, key: str, host: str, now: float) -> Iterator[tuple[bo
         yield False, f"is for {names} and not for {host}, so browsers would refuse it; give one for {host}"
     for issued, issuer in zip(chain, chain[1:]):
         if issued.issuer != issuer.subject:
-            yield False, "has a chain in the wrong order; put the site's certificate first, and after each the one that issued it"
+            yield (
+                False,
+                (
+                    "has a chain in the wrong order; put the site's certificate first, and after each the one that "
+                    "issued it"
+                ),
+            )
             break
     if key:
         yield from ((True, fault) for fault in _key_faults(own, key))

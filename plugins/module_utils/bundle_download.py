@@ -11,11 +11,15 @@ import http.client
 import re
 import socket
 import ssl
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ansible.module_utils.bundle_build import CHECKSUMS, parse_list, versioned
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
 
 LANGUAGES = ("de", "en")
 PIECE = 100
@@ -159,7 +163,8 @@ def _status(answer: Answer, wanted: int, path: str) -> Iterator[str]:
 def _header(answer: Answer, name: str, pattern: re.Pattern[str], path: str) -> Iterator[str]:
     if not pattern.match(answer.headers.get(name, "")):
         yield (
-            f"{path} has the header {name} '{answer.headers.get(name, '')}'; something between here and nginx changes it, "
+            f"{path} has the header {name} '{answer.headers.get(name, '')}'; something between here and nginx "
+            "changes it, "
             "or another site of nginx answers: compare with a request on the host itself"
         )
 
@@ -182,7 +187,8 @@ def page(browser: Browser, language: str, digests: list[str]) -> Iterator[str]:
     yield from _status(choice, 302, f"{base}/")
     if choice.status == 302 and choice.headers.get("location") != f"{base}/{language}/":
         yield (
-            f"{base}/ leads a browser that asks for '{language}' to {choice.headers.get('location')}; a cache or another "
+            f"{base}/ leads a browser that asks for '{language}' to {choice.headers.get('location')}; a cache or "
+            "another "
             "site answers"
         )
     yield from _header(choice, "vary", re.compile(r".*Accept-Language", re.IGNORECASE), f"{base}/")
@@ -197,7 +203,10 @@ def page(browser: Browser, language: str, digests: list[str]) -> Iterator[str]:
     for digest in digests:
         if digest not in text:
             yield f"{path} does not show the sha256 {digest}; a cache has an earlier page, empty it"
-    wanted = HEADERS | {"cache-control": re.compile(r"no-cache\Z"), "content-type": re.compile(r"text/html; charset=utf-8\Z")}
+    wanted = HEADERS | {
+        "cache-control": re.compile(r"no-cache\Z"),
+        "content-type": re.compile(r"text/html; charset=utf-8\Z"),
+    }
     if browser.site.hsts:
         wanted["strict-transport-security"] = re.compile(r"max-age=[1-9]")
     for name, pattern in wanted.items():
@@ -247,7 +256,10 @@ def closed(browser: Browser) -> Iterator[str]:
     for path in (f"{browser.site.base}/assets/", f"{browser.site.base}/MANIFEST", f"{browser.site.base}/releases/"):
         answer = browser.get(path)
         if answer.status not in (403, 404):
-            yield f"{path} answers {answer.status}; nothing but the page and the archives is to be seen, so another site answers"
+            yield (
+                f"{path} answers {answer.status}; nothing but the page and the archives is to be seen, so another "
+                "site answers"
+            )
 
 
 def prove(site: Site, digests: Mapping[str, str], release: str) -> Report:
@@ -260,21 +272,24 @@ def prove(site: Site, digests: Mapping[str, str], release: str) -> Report:
     """
     browser = Browser(site)
     report = Report()
-    checks = {
-        "redirect": lambda: redirected(browser),
-        **{f"page {name}": lambda name=name: page(browser, name, list(digests.values())) for name in LANGUAGES},
-        "checksums": lambda: checksums(browser, digests),
-        **{name: lambda name=name, digest=digest: archive(browser, name, digest, release) for name, digest in digests.items()},
-        "closed": lambda: closed(browser),
-    }
+    checks: dict[str, Callable[[], Iterator[str]]] = {"redirect": partial(redirected, browser)}
+    checks |= {f"page {name}": partial(page, browser, name, list(digests.values())) for name in LANGUAGES}
+    checks["checksums"] = partial(checksums, browser, digests)
+    checks |= {name: partial(archive, browser, name, digest, release) for name, digest in digests.items()}
+    checks["closed"] = partial(closed, browser)
     for name, check in checks.items():
-        try:
-            report.note(name, list(check()))
-        except ssl.SSLCertVerificationError as error:
-            report.note(name, [_untrusted(site, error)])
-        except (OSError, http.client.HTTPException) as error:
-            report.note(name, [_unreachable(site, error)])
+        report.note(name, _told(site, check))
     return report
+
+
+def _told(site: Site, check: Callable[[], Iterator[str]]) -> list[str]:
+    """Return what a check finds, or why it got no answer."""
+    try:
+        return list(check())
+    except ssl.SSLCertVerificationError as error:
+        return [_untrusted(site, error)]
+    except (OSError, http.client.HTTPException) as error:
+        return [_unreachable(site, error)]
 
 
 def _untrusted(site: Site, error: ssl.SSLCertVerificationError) -> str:
@@ -287,6 +302,7 @@ def _untrusted(site: Site, error: ssl.SSLCertVerificationError) -> str:
 def _unreachable(site: Site, error: Exception) -> str:
     where = site.address or site.host
     return (
-        f"{where} does not answer ({error or type(error).__name__}); look whether the name leads to the host and whether a "
+        f"{where} does not answer ({str(error) or type(error).__name__}); look whether the name leads to the host and "
+        "whether a "
         "firewall closes its ports"
     )

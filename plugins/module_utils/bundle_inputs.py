@@ -36,7 +36,9 @@ _VERSION = re.compile(r"[0-9]{1,5}(\.[0-9]{1,5}){0,3}")
 _CLIENT_VERSION = re.compile(r"[0-9]{1,5}(\.[0-9]{1,5}){1,3}")
 _SHA256 = re.compile(r"[0-9A-Fa-f]{64}")
 _DIRECTORY = re.compile(r"/[A-Za-z0-9._@/-]+")
-_SHARED = re.compile(r"/|/(bin|boot|dev|etc|home|lib[^/]*|opt|proc|root|run|sbin|srv|sys|tmp|usr|var)(/(www|lib|local|log))?/?")
+_SHARED = re.compile(
+    r"/|/(bin|boot|dev|etc|home|lib[^/]*|opt|proc|root|run|sbin|srv|sys|tmp|usr|var)(/(www|lib|local|log))?/?"
+)
 _MAIL = re.compile(r"[^@\s'\"`$\\]+@[^@\s'\"`$\\]+\.[A-Za-z0-9-]+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -116,18 +118,24 @@ def _download_url(inputs: Inputs) -> Iterator[str]:
         yield f"{_name('download_url')}: '{text}' has a port that is none; give 1 to 65535, or none for 443"
         return
     if url.scheme != "https":
-        yield f"{_name('download_url')}: '{text}' does not begin with https://, and nothing is published without TLS; correct it"
+        yield (
+            f"{_name('download_url')}: '{text}' does not begin with https://, and nothing is published without TLS; "
+            "correct it"
+        )
     if url.username or url.password or url.query or url.fragment:
         yield f"{_name('download_url')}: has more than a host, a port and a path; remove users, ? and #"
     if port == 0:
         yield f"{_name('download_url')}: '{text}' has the port 0; give 1 to 65535, or none for 443"
     if url.hostname and not _HOST_NAME.fullmatch(url.hostname):
-        yield f"{_name('download_url')}: '{url.hostname}' is not the full name of a host; give one such as dl.example.org"
+        yield (
+            f"{_name('download_url')}: '{url.hostname}' is not the full name of a host; give one such as dl.example.org"
+        )
     if not url.hostname:
         yield f"{_name('download_url')}: '{text}' names no host; give an address such as https://dl.example.org/rd"
     if not _URL_PATH.fullmatch(url.path):
         yield (
-            f"{_name('download_url')}: the path '{url.path}' cannot be a site's; give letters, digits, '.', '_', '~' and '-' "
+            f"{_name('download_url')}: the path '{url.path}' cannot be a site's; give letters, digits, '.', '_', "
+            "'~' and '-' "
             "between single slashes, such as /rd"
         )
 
@@ -135,9 +143,14 @@ def _download_url(inputs: Inputs) -> Iterator[str]:
 def _site(inputs: Inputs) -> Iterator[str]:
     host, key = str(inputs["host"]), str(inputs["key"])
     if not _HOST.fullmatch(host):
-        yield f"{_name('host')}: '{host}' is not a host, and launchers without one configure nothing; give the ID server's name"
+        yield (
+            f"{_name('host')}: '{host}' is not a host, and launchers without one configure nothing; give the ID "
+            "server's name"
+        )
     if not key:
-        yield f"{_name('key')}: is empty, so clients would connect without encryption; give the content of id_ed25519.pub"
+        yield (
+            f"{_name('key')}: is empty, so clients would connect without encryption; give the content of id_ed25519.pub"
+        )
     elif is_private(key):
         yield f"{_name('key')}: is a private key, which must never be published; give the content of id_ed25519.pub"
     else:
@@ -156,7 +169,10 @@ def _site(inputs: Inputs) -> Iterator[str]:
     if api and not _is_url(api):
         yield f"{_name('api')}: '{api}' is not an http or https address; correct or empty it"
     if not inputs["ports"]:
-        yield f"{_name('ports')}: is empty, so the page could not say what has to be open; give rustdesk_ports in the site's variables"
+        yield (
+            f"{_name('ports')}: is empty, so the page could not say what has to be open; give rustdesk_ports in the "
+            "site's variables"
+        )
     yield from _contact(inputs)
     if not re.fullmatch(r"[A-Z]{2}", str(inputs["country"])):
         yield f"{_name('country')}: '{inputs['country']}' is not a country; give two capital letters, such as DE"
@@ -166,7 +182,9 @@ def _contact(inputs: Inputs) -> Iterator[str]:
     contact = inputs["contact"]
     unknown = sorted(map(str, set(contact) - {"company", "email", "phone", "portal"}))
     if unknown:
-        yield f"{_name('contact')}: has {', '.join(unknown)}, which means nothing; give company, email, phone and portal"
+        yield (
+            f"{_name('contact')}: has {', '.join(unknown)}, which means nothing; give company, email, phone and portal"
+        )
     for part in ("company", "email", "phone", "portal"):
         value = contact.get(part, "")
         if not isinstance(value, str) or _CONTROL.search(value) or len(value) > 200:
@@ -180,14 +198,23 @@ def _contact(inputs: Inputs) -> Iterator[str]:
 def _names(inputs: Inputs) -> Iterator[str]:
     name = str(inputs["name"])
     if not _NAME.fullmatch(name):
-        yield f"{_name('name')}: '{name}' cannot name a program and an archive; give letters, digits, '-' and '_', without .exe"
+        yield (
+            f"{_name('name')}: '{name}' cannot name a program and an archive; give letters, digits, '-' and '_', "
+            "without .exe"
+        )
     elif name.lower() in STATE_FILE_NAMES:
         yield f"{_name('name')}: '{name}' is the name of another program of the bundle; give one such as rustdesk-acme"
     if not _VERSION.fullmatch(str(inputs["launcher_version"])):
-        yield f"{_name('launcher_version')}: '{inputs['launcher_version']}' is not a version; give up to four numbers, such as 1.0.0"
+        yield (
+            f"{_name('launcher_version')}: '{inputs['launcher_version']}' is not a version; give up to four numbers, "
+            "such as 1.0.0"
+        )
     directory = str(inputs["build_directory"])
     if not Path(directory).is_absolute():
-        yield f"{_name('build_directory')}: '{directory}' is relative, so it depends on where Ansible was started; give a whole path"
+        yield (
+            f"{_name('build_directory')}: '{directory}' is relative, so it depends on where Ansible was started; "
+            "give a whole path"
+        )
 
 
 # --- The stock client ---------------------------------------------------------------------------------------------
@@ -222,7 +249,10 @@ def clients(inputs: Inputs) -> list[dict[str, str]]:
 def _clients(inputs: Inputs) -> Iterator[str]:
     version = str(inputs["client_version"])
     if not _CLIENT_VERSION.fullmatch(version):
-        yield f"{_name('client_version')}: '{version}' is not a version of RustDesk; give one such as {max(inputs['packages'])}"
+        yield (
+            f"{_name('client_version')}: '{version}' is not a version of RustDesk; give one such as "
+            f"{max(inputs['packages'])}"
+        )
     elif version not in inputs["packages"] and not inputs["client_sha256"]:
         yield (
             f"{_name('client_sha256')}: is needed, because there is no pin for version {version} "
@@ -232,7 +262,8 @@ def _clients(inputs: Inputs) -> Iterator[str]:
         digest = str(inputs[variable])
         if digest and not _SHA256.fullmatch(digest):
             yield (
-                f"{_name(variable)}: has {len(digest)} characters and is not a sha256; give the 64 hexadecimal digits that "
+                f"{_name(variable)}: has {len(digest)} characters and is not a sha256; give the 64 hexadecimal "
+                "digits that "
                 "sha256sum prints"
             )
     if inputs["client_url"] and inputs["client_file"]:
@@ -242,7 +273,9 @@ def _clients(inputs: Inputs) -> Iterator[str]:
         if value and not _is_url(value):
             yield f"{_name(variable)}: '{_without_password(value)}' is not an http or https address; correct it"
     if not inputs["client_mirror"] and not inputs["client_url"] and not inputs["client_file"]:
-        yield f"{_name('client_mirror')}: is empty, and no other source is named; remove the variable to take upstream's"
+        yield (
+            f"{_name('client_mirror')}: is empty, and no other source is named; remove the variable to take upstream's"
+        )
     if inputs["client_arm64_file"] and not inputs["client_arm64_sha256"]:
         yield f"{_name('client_arm64_file')}: is not used without {_name('client_arm64_sha256')}; give its sha256 too"
     if int(inputs["client_timeout"]) < 1:
@@ -265,8 +298,10 @@ def _given_clients(inputs: Inputs) -> Iterator[str]:
         found = sha256_of(path)
         if found != client["sha256"]:
             yield (
-                f"{client['variable']}: {given} has the sha256 {found}, but {client['sha256']} is pinned; get it anew, and "
-                f"do not give this one to customers (another version or build needs {_name('client_version')} and its digest)"
+                f"{client['variable']}: {given} has the sha256 {found}, but {client['sha256']} is pinned; get it "
+                "anew, and "
+                f"do not give this one to customers (another version or build needs {_name('client_version')} "
+                "and its digest)"
             )
 
 
@@ -298,11 +333,16 @@ def found_program(given: str, name: str) -> str:
 def _tools(inputs: Inputs) -> Iterator[str]:
     given = str(inputs["go"])
     if not found_program(given, "go"):
-        what = f"there is no program {given} on the controller" if given else "there is no go beside Ansible's Python or in the PATH"
+        what = (
+            f"there is no program {given} on the controller"
+            if given
+            else "there is no go beside Ansible's Python or in the PATH"
+        )
         yield f"{_name('go')}: {what}; install the tools of requirements.txt, or name the program"
     if not Path(str(inputs["launcher_source"])).is_dir():
         yield (
-            f"{_name('launcher_source')}: there is no directory {inputs['launcher_source']} on the controller; give the one of "
+            f"{_name('launcher_source')}: there is no directory {inputs['launcher_source']} on the controller; "
+            "give the one of "
             "the launchers' source"
         )
 
@@ -311,12 +351,21 @@ def _authenticode(inputs: Inputs) -> Iterator[str]:
     given = {name: str(inputs[f"authenticode_{name}"]) for name in ("certificate", "key")}
     if bool(given["certificate"]) != bool(given["key"]):
         lacking = "key" if given["certificate"] else "certificate"
-        yield f"{_name(f'authenticode_{lacking}')}: is empty, and a signature needs both certificate and key; give both or none"
+        yield (
+            f"{_name(f'authenticode_{lacking}')}: is empty, and a signature needs both certificate and key; give "
+            "both or none"
+        )
     for name, value in given.items():
         if value and not _readable(str(inputs["paths"][f"authenticode_{name}"])):
-            yield f"{_name(f'authenticode_{name}')}: there is no file {value} that can be read on the controller; correct the path"
+            yield (
+                f"{_name(f'authenticode_{name}')}: there is no file {value} that can be read on the controller; "
+                "correct the path"
+            )
     if any(given.values()) and not found_program("", "osslsigncode"):
-        yield f"{_name('authenticode_certificate')}: osslsigncode is not installed on the controller; install it, or sign nothing"
+        yield (
+            f"{_name('authenticode_certificate')}: osslsigncode is not installed on the controller; install it, or "
+            "sign nothing"
+        )
     stamp = str(inputs["authenticode_timestamp_url"])
     if stamp and not _is_url(stamp):
         yield f"{_name('authenticode_timestamp_url')}: '{stamp}' is not an http or https address; correct or empty it"
@@ -326,17 +375,24 @@ def _signature(inputs: Inputs) -> Iterator[str]:
     method, key = str(inputs["signature"]), str(inputs["signature_key_file"])
     if method == "none":
         if key:
-            yield f"{_name('signature_key_file')}: is not used while {_name('signature')} is none; say what signs, or remove it"
+            yield (
+                f"{_name('signature_key_file')}: is not used while {_name('signature')} is none; say what signs, or "
+                "remove it"
+            )
         return
     if not found_program("", method):
         yield f"{_name('signature')}: {method} is not installed on the controller; install it, or sign nothing"
     if not key:
         yield f"{_name('signature_key_file')}: is empty, and {method} signs with a key; give its file on the controller"
     elif not _readable(str(inputs["paths"]["signature_key_file"])):
-        yield f"{_name('signature_key_file')}: there is no file {key} that can be read on the controller; correct the path"
+        yield (
+            f"{_name('signature_key_file')}: there is no file {key} that can be read on the controller; correct the "
+            "path"
+        )
     if not inputs["signature_public_key"]:
         yield (
-            f"{_name('signature_public_key')}: is empty, so customers could not check the signature; give the public key of "
+            f"{_name('signature_public_key')}: is empty, so customers could not check the signature; give the "
+            "public key of "
             "minisign, or the fingerprint of gpg's"
         )
 
@@ -347,15 +403,24 @@ def _signature(inputs: Inputs) -> Iterator[str]:
 def _root(inputs: Inputs) -> Iterator[str]:
     root = str(inputs["root"])
     if not _DIRECTORY.fullmatch(root) or "//" in root or {".", ".."} & set(root.split("/")):
-        yield f"{_name('root')}: '{root}' cannot be a web root; give a whole path of letters, digits, '.', '_', '@' and '-'"
+        yield (
+            f"{_name('root')}: '{root}' cannot be a web root; give a whole path of letters, digits, '.', '_', '@' "
+            "and '-'"
+        )
     elif _SHARED.fullmatch(root):
-        yield f"{_name('root')}: {root} holds what is not the role's; give a directory of its own, such as /srv/rustdesk-bundle"
+        yield (
+            f"{_name('root')}: {root} holds what is not the role's; give a directory of its own, such as "
+            "/srv/rustdesk-bundle"
+        )
 
 
 def _release(inputs: Inputs) -> Iterator[str]:
     release = str(inputs["release"])
     if release and not RELEASE.match(release):
-        yield f"{_name('release')}: '{release}' is not the name of a release; give one such as 1.4.9-0f3a9c21, or leave it empty"
+        yield (
+            f"{_name('release')}: '{release}' is not the name of a release; give one such as 1.4.9-0f3a9c21, or "
+            "leave it empty"
+        )
     if int(inputs["keep_releases"]) < 1:
         yield f"{_name('keep_releases')}: {inputs['keep_releases']} would remove what is served; give 1 or more"
     if int(inputs["hsts_seconds"]) < 0:
@@ -375,20 +440,35 @@ def _ports(inputs: Inputs) -> Iterator[str]:
 def _certificate(inputs: Inputs) -> Iterator[str]:
     given = {
         name: str(inputs[name])
-        for name in ("certificate_file", "certificate_key_file", "certificate_remote_file", "certificate_remote_key_file")
+        for name in (
+            "certificate_file",
+            "certificate_key_file",
+            "certificate_remote_file",
+            "certificate_remote_key_file",
+        )
     }
     if inputs["tls"] != "given":
         for name, value in given.items():
             if value:
-                yield f"{_name(name)}: is not used while {_name('tls')} is {inputs['tls']}; set that to given, or remove it"
+                yield (
+                    f"{_name(name)}: is not used while {_name('tls')} is {inputs['tls']}; set that to given, or "
+                    "remove it"
+                )
         if inputs["tls"] == "acme":
             yield from _acme(inputs)
         return
     local, remote = given["certificate_file"], given["certificate_remote_file"]
     if bool(local) == bool(remote):
-        what = "name two certificates; keep one" if local else "are both empty; name the certificate, on the controller or the host"
+        what = (
+            "name two certificates; keep one"
+            if local
+            else "are both empty; name the certificate, on the controller or the host"
+        )
         yield f"{_name('certificate_file')} and {_name('certificate_remote_file')}: {what}"
-    for name, key in (("certificate_file", "certificate_key_file"), ("certificate_remote_file", "certificate_remote_key_file")):
+    for name, key in (
+        ("certificate_file", "certificate_key_file"),
+        ("certificate_remote_file", "certificate_remote_key_file"),
+    ):
         if bool(given[name]) != bool(given[key]):
             lacking = key if given[name] else name
             yield f"{_name(lacking)}: is empty, and nginx needs the certificate and its key; give both"
@@ -417,7 +497,10 @@ def _acme(inputs: Inputs) -> Iterator[str]:
     if not _MAIL.fullmatch(mail):
         yield f"{_name('acme_email')}: '{mail}' is not an address the certificate authority could write to; give one"
     if not _is_url(str(inputs["acme_directory"])) or not str(inputs["acme_directory"]).startswith("https://"):
-        yield f"{_name('acme_directory')}: '{inputs['acme_directory']}' is not an https address; give the authority's directory"
+        yield (
+            f"{_name('acme_directory')}: '{inputs['acme_directory']}' is not an https address; give the authority's "
+            "directory"
+        )
 
 
 def _verification(inputs: Inputs) -> Iterator[str]:
@@ -429,7 +512,10 @@ def _verification(inputs: Inputs) -> Iterator[str]:
         yield f"{_name('verify_timeout')}: {inputs['verify_timeout']} is not a time; give seconds, 1 or more"
     ca_file = str(inputs["verify_ca_file"])
     if ca_file and not _readable(str(inputs["paths"]["verify_ca_file"])):
-        yield f"{_name('verify_ca_file')}: there is no file {ca_file} that can be read on the controller; correct the path"
+        yield (
+            f"{_name('verify_ca_file')}: there is no file {ca_file} that can be read on the controller; correct the "
+            "path"
+        )
 
 
 # --- What shows at the host ---------------------------------------------------------------------------------------
@@ -443,7 +529,10 @@ def _system_faults(_inputs: Inputs, host: Mapping[str, Any]) -> Iterator[str]:
     if host["distribution"] not in SYSTEMS:
         yield f"{_name('state')}: this host has {host['distribution']}; publish on Debian 12 or 13, or Ubuntu 24.04"
     elif not host["systemd"]:
-        yield f"{_name('state')}: systemd does not run on this host, and nginx is run by it; publish on a host with systemd"
+        yield (
+            f"{_name('state')}: systemd does not run on this host, and nginx is run by it; publish on a host with "
+            "systemd"
+        )
 
 
 def _room_faults(_inputs: Inputs, host: Mapping[str, Any]) -> Iterator[str]:
@@ -451,7 +540,8 @@ def _room_faults(_inputs: Inputs, host: Mapping[str, Any]) -> Iterator[str]:
         yield f"{_name('root')}: {host['root_fault']}; mend that, or choose another directory"
     elif host["free_bytes"] < ROOM:
         yield (
-            f"{_name('root')}: has {host['free_bytes'] // 2**20} MiB free and needs {ROOM // 2**20}; make room there or choose "
+            f"{_name('root')}: has {host['free_bytes'] // 2**20} MiB free and needs {ROOM // 2**20}; make room "
+            "there or choose "
             "another directory"
         )
 
@@ -463,7 +553,8 @@ def _web_server_faults(inputs: Inputs, host: Mapping[str, Any]) -> Iterator[str]
         yield f"{_name(variable)}: {sentence}; stop that, or publish on another port or host"
     for path in host["claimed_by"]:
         yield (
-            f"{_name('download_url')}: {path} describes a site for {server_name(inputs)} already; remove the name there, or "
+            f"{_name('download_url')}: {path} describes a site for {server_name(inputs)} already; remove the "
+            "name there, or "
             "publish under another"
         )
 

@@ -6,12 +6,15 @@ Runs on the controller.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ansible.module_utils import bundle_inputs
 from ansible.module_utils.bundle_certificates import to_be_made
-from ansible.module_utils.bundle_inputs import Inputs
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ansible.module_utils.bundle_inputs import Inputs
 
 PACKAGES = ("nginx", "certbot", "python3-cryptography")
 """Packages that the role needs on a host, whatever its variables."""

@@ -7,7 +7,10 @@ Runs on the controller.
 from __future__ import annotations
 
 import struct
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 MACHINES = {"amd64": 0x8664, "arm64": 0xAA64}
 """IMAGE_FILE_MACHINE_* of each architecture."""
@@ -41,7 +44,10 @@ def _fault(head: bytes, size: int, architecture: str) -> str:
     if machine != MACHINES[architecture]:
         return f"is a program for {_NAMES.get(machine, hex(machine))} and not for {architecture}; give that one"
     if _end(head, start + 24, optional, sections) > size:
-        return f"is cut off: it has {size} bytes and its headers tell of {_end(head, start + 24, optional, sections)}; get it anew"
+        return (
+            f"is cut off: it has {size} bytes and its headers tell of {_end(head, start + 24, optional, sections)}; "
+            "get it anew"
+        )
     return ""
 
 

@@ -14,11 +14,14 @@ import os
 import re
 import shutil
 import tarfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 from ansible.module_utils.bundle_build import CHECKSUMS, MANIFEST, parse_list, sha256_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 RELEASES = "releases"
 CURRENT = "current"

@@ -30,7 +30,8 @@ options:
         description: File that holds it.
         type: path
       content:
-        description: Text that is it, instead of O(files[].source). It is written as Notepad reads it, UTF-8 with a mark and CRLF.
+        description: >-
+          Text that is it, instead of O(files[].source). It is written as Notepad reads it, UTF-8 with a mark and CRLF.
         type: str
       sha256:
         description: Digest that the file must have.
@@ -101,6 +102,19 @@ def content_of(member: dict[str, Any]) -> bytes:
     return content
 
 
+def members_of(files: list[dict[str, Any]]) -> dict[str, bytes]:
+    """Return what each member holds, by its name.
+
+    Raises:
+        MemberError: a member cannot be what was asked for.
+        OSError: its file cannot be read.
+    """
+    members = {str(member["name"]): content_of(member) for member in files}
+    if len(members) != len(files):
+        raise MemberError("two members have one name; give each its own")
+    return members
+
+
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
@@ -122,9 +136,7 @@ def main() -> None:
     )
     path = Path(module.params["path"])
     try:
-        members = {str(member["name"]): content_of(member) for member in module.params["files"]}
-        if len(members) != len(module.params["files"]):
-            raise MemberError("two members have one name; give each its own")
+        members = members_of(module.params["files"])
         archive = zipped(members)
         changed = not path.is_file() or path.read_bytes() != archive
         if not module.check_mode:

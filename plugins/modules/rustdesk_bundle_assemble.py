@@ -121,9 +121,7 @@ def main() -> None:
                 path.unlink()
     except OSError as error:
         module.fail_json(msg=f"{error.filename or directory}: {error.strerror or error}")
-    module.exit_json(
-        changed=bool(stale or other), release=release, checksums=hashlib.sha256(listing).hexdigest()
-    )
+    module.exit_json(changed=bool(stale or other), release=release, checksums=hashlib.sha256(listing).hexdigest())
 
 
 if __name__ == "__main__":

@@ -9,8 +9,8 @@ DOCUMENTATION = r"""
 module: rustdesk_bundle_check
 short_description: Download the published bundle as a customer does
 description:
-  - Follows http to https, reads the page in both languages and its headers, fetches each archive whole and in part, compares
-    it with what was built, and looks that nothing else is shown. The certificate is checked.
+  - Follows http to https, reads the page in both languages and its headers, fetches each archive whole and in part,
+    compares it with what was built, and looks that nothing else is shown. The certificate is checked.
   - Fails with a sentence for each fault, and the way out.
 options:
   url:

@@ -237,7 +237,9 @@ def installed(module: AnsibleModule, packages: list[str]) -> list[str]:
     query = module.get_bin_path("dpkg-query")
     if query is None or not packages:
         return []
-    _code, out, _err = module.run_command([query, "--show", "--showformat=${Package} ${db:Status-Status}\\n", *packages])
+    _code, out, _err = module.run_command(
+        [query, "--show", "--showformat=${Package} ${db:Status-Status}\\n", *packages]
+    )
     return sorted(line.split()[0] for line in out.splitlines() if line.endswith(" installed"))
 
 
@@ -261,7 +263,9 @@ def last_start(proc: Path = PROC) -> float:
             continue
         try:
             # Everything behind the name, which is in brackets and may hold any character (proc(5)).
-            before, _bracket, fields = (directory / "stat").read_text(encoding="ascii", errors="replace").rpartition(")")
+            before, _bracket, fields = (
+                (directory / "stat").read_text(encoding="ascii", errors="replace").rpartition(")")
+            )
         except OSError:
             continue
         if before.endswith("(nginx"):
@@ -279,11 +283,8 @@ def claims(server_name: str, own: Path) -> list[str]:
     """Return the files of nginx's configuration, beside the role's, that claim a name."""
     pattern = re.compile(rf"^\s*server_name\s[^;#]*(?<![\w.-]){re.escape(server_name)}(?![\w.-])", re.MULTILINE)
     paths = [NGINX / "nginx.conf", *NGINX.glob("conf.d/*.conf"), *NGINX.glob("sites-enabled/*")]
-    found = []
-    for path in sorted(paths):
-        if path != own and path.is_file() and pattern.search(path.read_text(encoding="utf-8", errors="replace")):
-            found.append(str(path))
-    return found
+    others = [path for path in sorted(paths) if path != own and path.is_file()]
+    return [str(path) for path in others if pattern.search(path.read_text(encoding="utf-8", errors="replace"))]
 
 
 def certificate(path: Path | None, key: Path | None) -> dict[str, str]:
@@ -297,7 +298,9 @@ def certificate(path: Path | None, key: Path | None) -> dict[str, str]:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(path, key, lambda: "")
     except ssl.SSLError as error:
         mismatch = "KEY_VALUES_MISMATCH" in str(error)
-        fault = f"{key} is not the key of {path}" if mismatch else f"{path} or {key} is not in PEM form, or has a password"
+        fault = (
+            f"{key} is not the key of {path}" if mismatch else f"{path} or {key} is not in PEM form, or has a password"
+        )
         return {"pem": path.read_text(encoding="ascii", errors="replace"), "fault": fault}
     return {"pem": path.read_text(encoding="ascii", errors="replace"), "fault": ""}
 

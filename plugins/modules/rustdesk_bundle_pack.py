@@ -9,8 +9,8 @@ DOCUMENTATION = r"""
 module: rustdesk_bundle_pack
 short_description: Pack a release of the bundle, with its manifest, for the way to a host
 description:
-  - Writes a tar with the archives, their checksums, the page, and C(MANIFEST) with the digest of each of these files. It is
-    the same whenever it is made from the same files.
+  - Writes a tar with the archives, their checksums, the page, and C(MANIFEST) with the digest of each of these files.
+    It is the same whenever it is made from the same files.
 options:
   directory:
     description: Where the release was put together.

@@ -9,8 +9,8 @@ DOCUMENTATION = r"""
 module: rustdesk_bundle_signature
 short_description: Sign a list of checksums with minisign or GnuPG
 description:
-  - Writes C(<path>.minisig) or C(<path>.asc). A signature of GnuPG that is there and right stays, as it has its time in it;
-    one of minisign is the same each time.
+  - Writes C(<path>.minisig) or C(<path>.asc). A signature of GnuPG that is there and right stays, as it has its time
+    in it; one of minisign is the same each time.
   - The password reaches the program on its standard input only. GnuPG works in a directory of its own that is removed.
 options:
   path:
@@ -85,7 +85,9 @@ def minisign(module: AnsibleModule, program: str, path: Path, fresh: Path) -> st
 def gpg(module: AnsibleModule, program: str, path: Path, fresh: Path, home: Path) -> str:
     """Sign with GnuPG; return what it says against it, or "". A signature that is there and right is taken over."""
     common = [program, "--homedir", str(home), "--batch", "--quiet", "--pinentry-mode", "loopback"]
-    code, _out, err = module.run_command([*common, "--passphrase-fd", "0", "--import", module.params["key_file"]], data=module.params["password"])
+    code, _out, err = module.run_command(
+        [*common, "--passphrase-fd", "0", "--import", module.params["key_file"]], data=module.params["password"]
+    )
     if code:
         return err.strip()
     existing = path.with_name(path.name + SUFFIXES["gpg"])

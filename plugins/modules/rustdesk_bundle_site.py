@@ -9,8 +9,8 @@ DOCUMENTATION = r"""
 module: rustdesk_bundle_site
 short_description: Write a file of nginx's configuration, and take it back when nginx refuses it
 description:
-  - Writes the file and has nginx test the whole of its configuration with it. When the test fails, what was there before
-    is put back. The running nginx is not touched; reload it when the file has changed.
+  - Writes the file and has nginx test the whole of its configuration with it. When the test fails, what was there
+    before is put back. The running nginx is not touched; reload it when the file has changed.
   - A configuration that nginx refuses already is left as it is, and said to be at fault.
 options:
   path:
