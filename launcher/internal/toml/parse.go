@@ -429,4 +429,3 @@ func (p *parser) braces() *table {
 		p.blanks()
 	}
 }
-
