@@ -158,3 +158,9 @@ func (p Profile) resetUnrecorded(now []byte, from site.Site) (Outcome, error) {
 	}
 	return Undone, safefile.Write(p.Path(), []byte(text))
 }
+
+// IsConfigured tells whether a reset would find something: a record, or the site's own settings.
+func (p Profile) IsConfigured(by site.Site) bool {
+	text, err := safefile.Read(p.recordPath())
+	return err != nil || text != nil || p.Has(by)
+}
