@@ -81,36 +81,20 @@ func (d *document) with(found *table, name, key, value string) (string, error) {
 	return result, nil
 }
 
-// withInline adds to { a = 'x' } behind the last value.
+// withInline adds to { a = 'x' } behind the last value, as far from it as the closing brace is.
 func (d *document) withInline(found *table, line string) string {
-	last := 0
-	for _, place := range found.places {
-		last = max(last, place.end)
+	if found.pairs == 0 {
+		at := found.start + 1 + blanksAt(d.text[found.start+1:])
+		return d.text[:at] + line + d.text[at:]
 	}
-	for _, below := range found.entries {
-		// A dotted key in braces has its place further in.
-		if inside, isTable := below.(*table); isTable {
-			last = max(last, inside.lastEnd())
-		}
+	gap := " "
+	if found.pairs == 1 {
+		gap = d.text[found.last : found.last+blanksAt(d.text[found.last:])]
 	}
-	if last == 0 {
-		return d.text[:found.start+1] + line + d.text[found.start+1:]
-	}
-	return d.text[:last] + ", " + line + d.text[last:]
+	return d.text[:found.last] + "," + gap + line + d.text[found.last:]
 }
 
-func (t *table) lastEnd() int {
-	last := 0
-	for _, place := range t.places {
-		last = max(last, place.end)
-	}
-	for _, below := range t.entries {
-		if inside, isTable := below.(*table); isTable && inside.kind == dotted {
-			last = max(last, inside.lastEnd())
-		}
-	}
-	return last
-}
+func blanksAt(text string) int { return len(text) - len(strings.TrimLeft(text, " \t")) }
 
 // without cuts out the lines of a key; in an inline table, the key and what separates it.
 func (d *document) without(found *table, key string) (string, error) {
@@ -119,7 +103,7 @@ func (d *document) without(found *table, key string) (string, error) {
 		return "", errUnsafe
 	}
 	if found.kind == inline {
-		return d.withoutInline(place), nil
+		return d.withoutInline(place, key), nil
 	}
 	start, end := d.lineStart(place.key), d.lineAfter(place.end)
 	result := d.text[:start] + d.text[end:]
@@ -130,16 +114,20 @@ func (d *document) without(found *table, key string) (string, error) {
 	return result, nil
 }
 
-func (d *document) withoutInline(place place) string {
-	before := strings.TrimRight(d.text[:place.key], " \t")
-	if above, cut := strings.CutSuffix(before, ","); cut {
-		return above + d.text[place.end:]
+// withoutInline takes a key out of braces: all of it where it is written as it would be added, else itself and one comma.
+func (d *document) withoutInline(place place, key string) string {
+	before, after := d.text[:place.key], d.text[place.end:]
+	if above, isUsual := strings.CutSuffix(before, ", "); isUsual && d.text[place.key:place.value] == written(key)+" = " {
+		return above + after
 	}
-	after := strings.TrimLeft(d.text[place.end:], " \t")
-	if rest, cut := strings.CutPrefix(after, ","); cut {
-		return d.text[:place.key] + strings.TrimLeft(rest, " \t")
+	if blanks := blanksAt(after); strings.HasPrefix(after[blanks:], ",") {
+		return before + after[:blanks] + after[blanks+1:]
 	}
-	return d.text[:place.key] + d.text[place.end:]
+	above := strings.TrimRight(before, " \t")
+	if cut, hasComma := strings.CutSuffix(above, ","); hasComma {
+		return cut + before[len(above):] + after
+	}
+	return before + after
 }
 
 func (d *document) lineStart(at int) int {

@@ -22,8 +22,10 @@ type table struct {
 	kind    kind
 	entries map[string]any // string, Raw, []any, *table or *tables
 	places  map[string]place
-	start   int // of the brace
 	section int // of the header
+
+	// Of a table in braces: where it opens, how many keys it has, and where the last one's value ends.
+	start, pairs, last int
 }
 
 // tables is an array of tables: [[name]].
@@ -419,6 +421,7 @@ func (p *parser) braces() *table {
 	outside := p.opened
 	for {
 		p.pair(found)
+		found.pairs, found.last = found.pairs+1, p.at
 		p.blanks()
 		if p.peek() == '}' {
 			p.at++

@@ -32,7 +32,7 @@ func header(length int) []byte {
 			size++
 		}
 	}
-	value := length<<2 | size - 1
+	value := length<<2 | (size - 1)
 	out := make([]byte, size)
 	for index := range out {
 		out[index] = byte(value >> (8 * index))
