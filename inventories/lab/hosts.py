@@ -24,13 +24,17 @@ KEYS = ROOT / ".cache" / "lab-ssh"
 
 @dataclass(frozen=True)
 class Machine:
-    """One container. It answers to ``aliases`` too on the lab's network; ``command`` goes to its systemd."""
+    """One container. It answers to ``aliases`` too on the lab's network; ``command`` goes to its systemd.
+
+    ``needs`` is another suite whose image holds something for it.
+    """
 
     name: str
     group: str
     suite: str
     aliases: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
+    needs: str = ""
 
 
 MACHINES = (
@@ -44,7 +48,7 @@ MACHINES = (
     Machine("endpoint-nftables", "rustdesk_endpoints_linux", "bookworm"),
     Machine("endpoint-plain", "rustdesk_endpoints_linux", "trixie"),
     Machine("endpoint-windows", "rustdesk_endpoints_windows", WINDOWS),
-    Machine("downloads", "rustdesk_downloads", "trixie", aliases=("dl.lab.test",)),
+    Machine("downloads", "rustdesk_downloads", "trixie", aliases=("dl.lab.test",), needs=WINDOWS),
     Machine(
         "outside",
         "lab_outside",
@@ -60,7 +64,8 @@ PARENTS = {"rustdesk_endpoints": ("rustdesk_endpoints_linux", "rustdesk_endpoint
 
 def available(machines: tuple[Machine, ...], built: frozenset[str]) -> tuple[Machine, ...]:
     """The machines this computer can start: an optional suite needs its image, the others are always meant."""
-    return tuple(m for m in machines if m.suite in built or m.suite not in OPTIONAL_SUITES)
+    wanted = ({m.suite, m.needs} & OPTIONAL_SUITES for m in machines)
+    return tuple(m for m, suites in zip(machines, wanted, strict=True) if suites <= built)
 
 
 def built_suites(path: Path = SUITES) -> frozenset[str]:
