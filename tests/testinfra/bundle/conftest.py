@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 import testinfra
+from ansible import module_utils
 
 # Runs of playbooks are read the same way in every suite.
 sys.path[:0] = [str(Path(__file__).parents[3]), str(Path(__file__).parents[1] / "server")]
 
 from plays import INVENTORY, ROOT  # noqa: E402
+
+# The certificates of the unit tests are made beside what checks them.
+module_utils.__path__.append(str(ROOT / "plugins" / "module_utils"))
 
 if TYPE_CHECKING:
     from testinfra.host import Host

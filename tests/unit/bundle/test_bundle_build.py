@@ -16,7 +16,7 @@ from ansible.module_utils import bundle_build
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ..server.support import run_module
+from ..server.support import run_module  # noqa: TID252 - the tests are no installed package
 
 MEMBERS = {"rustdesk.exe": b"MZ" + bytes(range(256)) * 40, "README.txt": b"Start it.\r\n", "licences/Go.txt": b"Text"}
 

@@ -14,7 +14,7 @@ import pytest
 import rustdesk_bundle_publish
 from ansible.module_utils import bundle_build, bundle_release
 
-from ..server.support import as_nobody, killings, run_module, tree
+from ..server.support import as_nobody, killings, run_module, tree  # noqa: TID252 - the tests are no installed package
 from .support import Release, release_of
 
 if TYPE_CHECKING:
