@@ -112,7 +112,10 @@ def site_file(arguments: Mapping[str, Any]) -> str:
         **{name: str(site[name] or "").strip() for name in ("download_url", "email", "phone")},
         "port": site["port"],
         "relay_port": site["relay_port"],
-        "client": {"version": str(arguments["client"]["version"]), "sha256": str(arguments["client"]["sha256"]).lower()},
+        "client": {
+            "version": str(arguments["client"]["version"]),
+            "sha256": str(arguments["client"]["sha256"]).lower(),
+        },
         "version": str(arguments["version"]),
         "launcher_name": str(arguments["launcher_name"]),
         "reset_name": str(arguments["reset_name"]),

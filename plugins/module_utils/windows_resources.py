@@ -101,7 +101,8 @@ def _section(resources: Sequence[Resource]) -> tuple[bytes, list[int]]:
     index = {id(resource): number for number, resource in enumerate(resources)}
     for kind in kinds:
         entries = [
-            (resource.number, (languages_at + (table + entry) * index[id(resource)]) | below) for resource in of_kind[kind]
+            (resource.number, (languages_at + (table + entry) * index[id(resource)]) | below)
+            for resource in of_kind[kind]
         ]
         out += _directory(entries)
     for number in range(len(resources)):
@@ -157,7 +158,13 @@ def version(numbers: str, strings: Mapping[str, str]) -> Resource:
 def _block(key: str, value: bytes | str, children: bytes) -> bytes:
     """Return one block: lengths, kind, key, value and blocks in it, each part on a multiple of four bytes."""
     is_text = isinstance(value, str)
-    raw = value.encode("utf-16-le") + b"\0\0" if isinstance(value, str) and value else value if isinstance(value, bytes) else b""
+    raw = (
+        value.encode("utf-16-le") + b"\0\0"
+        if isinstance(value, str) and value
+        else value
+        if isinstance(value, bytes)
+        else b""
+    )
     length = len(raw) // 2 if is_text else len(raw)
     head = _padded(bytes(6) + key.encode("utf-16-le") + b"\0\0", 4)
     body = _padded(head + raw, 4) + children if children else head + raw

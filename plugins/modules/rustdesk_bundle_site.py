@@ -94,7 +94,8 @@ def apply(module: AnsibleModule, path: Path, before: bytes | None, after: bytes 
     earlier = refusal(module)
     if earlier:
         module.fail_json(
-            msg=f"nginx refuses its configuration also without {path}: {earlier}; mend that first (nginx -t)"
+            msg=f"nginx refuses its configuration with the new {path} ({said}), and with what was there before as well "
+            f"({earlier}); mend that first (nginx -t)"
         )
     module.fail_json(msg=f"nginx refuses {path}, so it was taken back and nginx runs as before: {said}")
 

@@ -79,7 +79,12 @@ def _rendered() -> Iterator[str]:
     server.stdin.close()
     ask = f"import urllib.request; urllib.request.urlopen('{SERVED_AT}/de/').read()"
     for _ in range(50):
-        if subprocess.run(["docker", "exec", CONTAINER, "python3", "-c", ask], capture_output=True, check=False).returncode == 0:
+        if (
+            subprocess.run(
+                ["docker", "exec", CONTAINER, "python3", "-c", ask], capture_output=True, check=False
+            ).returncode
+            == 0
+        ):
             break
         time.sleep(0.1)
     try:
@@ -159,7 +164,13 @@ class Browser:
 @pytest.fixture(scope="session")
 def _driver() -> Iterator[webdriver.Remote]:
     options = webdriver.ChromeOptions()
-    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--force-color-profile=srgb"):
+    for argument in (
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--hide-scrollbars",
+        "--force-color-profile=srgb",
+    ):
         options.add_argument(argument)
     options.accept_insecure_certs = True
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})

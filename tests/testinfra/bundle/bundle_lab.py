@@ -23,9 +23,10 @@ SITE = "/etc/nginx/conf.d/rustdesk-bundle.conf"
 NAME = "rustdesk-lab"
 CONTACT = {"company": "Lab", "email": "help@lab.test", "phone": "+49 30 1234567"}
 
+PLACES = f"{WEB_ROOT} /etc/nginx /etc/ssl/rustdesk-bundle /var/lib/rustdesk-bundle"
 SNAPSHOT = (
-    f"find {WEB_ROOT} /etc/nginx /etc/ssl/rustdesk-bundle /var/lib/rustdesk-bundle -type f -exec sha256sum {{}} + | sort; "
-    f"find {WEB_ROOT} /etc/nginx /etc/ssl/rustdesk-bundle /var/lib/rustdesk-bundle -printf '%p %m %u %g %l\\n' | sort; "
+    f"find {PLACES} -type f -exec sha256sum {{}} + | sort; "
+    f"find {PLACES} -printf '%p %m %u %g %l\\n' | sort; "
     "systemctl show --property=MainPID,ActiveState nginx; pgrep -f 'nginx: worker' | sort"
 )
 """All of a host that a publication could change."""
@@ -68,9 +69,8 @@ def served(host: Host) -> Served:
 def curl(host: Host, path: str, *options: str) -> str:
     """Fetch something as a customer would, on the machine itself; the certificate is checked."""
     words = " ".join(f"'{option}'" for option in options)
-    return host.check_output(
-        f"curl --silent --show-error --cacert /etc/ssl/rustdesk-bundle/fullchain.pem {words} {path}"
-    )
+    trusted = "--cacert /etc/ssl/rustdesk-bundle/fullchain.pem"
+    return str(host.check_output(f"curl --silent --show-error {trusted} {words} {path}"))
 
 
 @dataclass(frozen=True)

@@ -72,7 +72,7 @@ def test_next_publication_killed(downloads: Host) -> None:
 
 @pytest.mark.usefixtures("as_converged")
 def test_killed_before_the_reload(downloads: Host) -> None:
-    """The notification is lost with the killed run: only the age of nginx's workers tells that they have the old site."""
+    """The notification is lost with the killed run: only the age of nginx's workers tells of the old site."""
     killed_before("Reload nginx", hsts_seconds=77)
     assert "max-age=77" in downloads.file(SITE).content_string
     assert "max-age=77" not in curl(downloads, f"{URL}/de/", "--head")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import datetime
 from typing import TYPE_CHECKING
 
 import pytest
 from tests.testinfra.bundle.bundle_lab import NAME, URL, curl, head, publish, run, served
-from tests.unit.bundle.support import certified
+from tests.unit.bundle.support import DAY, certified
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -121,11 +120,9 @@ def test_only_present_tls(downloads: Host, version: str, accepted: bool) -> None
     assert (downloads.run(ask).rc == 0) == accepted
 
 
-def given(directory: Path, mark: str, **options: datetime.timedelta) -> dict[str, str]:
+def given(directory: Path, mark: str) -> dict[str, str]:
     """A certificate on the controller, as variables of the role."""
-    pair = certified(
-        "dl.lab.test", start=-400 * datetime.timedelta(days=1), end=4000 * datetime.timedelta(days=1), **options
-    )
+    pair = certified("dl.lab.test", start=-4000 * DAY, end=4000 * DAY)
     files = {"certificate_file": pair.certificate, "certificate_key_file": pair.key}
     for name, text in files.items():
         (directory / f"{mark}-{name}.pem").write_text(text)
@@ -134,10 +131,9 @@ def given(directory: Path, mark: str, **options: datetime.timedelta) -> dict[str
 
 
 def presented(host: Host) -> str:
-    """The serial number and digest of the certificate that nginx presents."""
-    return host.check_output(
-        "openssl s_client -connect 127.0.0.1:443 -servername dl.lab.test </dev/null 2>/dev/null | openssl x509 -noout -fingerprint"
-    )
+    """The digest of the certificate that nginx presents."""
+    ask = "openssl s_client -connect 127.0.0.1:443 -servername dl.lab.test </dev/null 2>/dev/null"
+    return str(host.check_output(f"{ask} | openssl x509 -noout -fingerprint"))
 
 
 def test_a_certificate_that_is_given(downloads: Host, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import hashlib
 import io
 import os
 import zipfile
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import rustdesk_bundle_archive
@@ -17,6 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ..server.support import run_module  # noqa: TID252 - the tests are no installed package
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 MEMBERS = {"rustdesk.exe": b"MZ" + bytes(range(256)) * 40, "README.txt": b"Start it.\r\n", "licences/Go.txt": b"Text"}
 

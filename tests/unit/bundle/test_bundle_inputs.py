@@ -163,7 +163,9 @@ FAULTS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
 
 @pytest.mark.parametrize(("changes", "says"), FAULTS.values(), ids=FAULTS.keys())
 def test_fault_is_told(changes: dict[str, Any], says: tuple[str, ...]) -> None:
-    found = [fault for fault in bundle_inputs.faults(inputs(**changes)) if fault.startswith(f"rustdesk_bundle_{says[0]}")]
+    found = [
+        fault for fault in bundle_inputs.faults(inputs(**changes)) if fault.startswith(f"rustdesk_bundle_{says[0]}")
+    ]
     assert found, bundle_inputs.faults(inputs(**changes))
     assert [part for part in says if not any(part in fault for fault in found)] == [], found
     assert PRIVATE not in "".join(found)
@@ -313,5 +315,3 @@ def test_fault_of_the_host_is_told(host: dict[str, Any], changes: dict[str, Any]
 
 def test_absent_meets_any_host() -> None:
     assert bundle_inputs.host_faults(inputs(state="absent"), HOST | {"distribution": "fedora 43"}) == []
-
-

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import subprocess
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import rustdesk_bundle_signature
+
 from ..server.support import run_module  # noqa: TID252 - the tests are no installed package
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 PASSWORD = "a password of the tests"
 
