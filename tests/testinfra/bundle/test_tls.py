@@ -95,7 +95,7 @@ def test_http_only_redirects(downloads: Host) -> None:
         "/.incoming/release.tar",
         "/page/de/",
         "/de/../../../etc/passwd",
-        "/%2e%2e/",
+        "/de/%2e%2e/%2e%2e/%2e%2e/etc/passwd",
     ],
 )
 def test_nothing_else_is_shown(downloads: Host, path: str) -> None:
