@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from .config_string import ConfigStringError, encode
 from .ed25519 import KeyFormatError, parse_public
-from .probe_terms import ProbeArgumentError, Target
+from .probe_terms import ProbeArgumentError, Target, address_of
 from .windows_resources import MACHINES
 
 _HOST_LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
@@ -53,7 +53,7 @@ def _server(site: Mapping[str, Any]) -> Iterator[str]:
         else:
             names = [("host", target.host)] + ([("relay", target.relay_host)] if site["relay"] else [])
             for name, value in names:
-                if ":" not in value and not _HOST_NAME.fullmatch(value) and not re.fullmatch(r"[0-9.]+", value):
+                if address_of(value) is None and not _HOST_NAME.fullmatch(value):
                     yield f"site.{name}: '{value}' is neither a host name nor an address; correct it"
     if str(site["key"] or "").strip():
         try:
