@@ -19,7 +19,7 @@ from typing import Any
 
 from .launcher_icon import LAUNCHER, RESET, icon
 from .launcher_site import site_file, version_strings
-from .windows_resources import icons, manifest, object_file, version
+from .windows_resources import icons, manifest, object_file, version, with_checksum
 
 PROGRAMS = (
     ("launcher", "launcher_name", "Sets RustDesk to its server and starts it", LAUNCHER),
@@ -142,7 +142,9 @@ def build(go: Path, arguments: Mapping[str, Any], workspace: Path) -> Iterator[t
         flags = ["-trimpath", "-buildvcs=false", f"-ldflags={LINKER_FLAGS}", f"-o={target}{os.sep}"]
         _run([str(go), "build", *flags, "./cmd/..."], environment, f"building for {architecture}", tree)
         for folder, argument, _purpose, _colour in PROGRAMS:
-            yield architecture, str(arguments[argument]), target / f"{folder}.exe"
+            program = target / f"{folder}.exe"
+            program.write_bytes(with_checksum(program.read_bytes()))
+            yield architecture, str(arguments[argument]), program
 
 
 # --- Signing --------------------------------------------------------------------------------------------------------

@@ -107,7 +107,6 @@ options:
   sign:
     description: How to sign the programs (Authenticode), with C(osslsigncode). By default they are not signed.
     type: dict
-    default: {}
     suboptions:
       certificate:
         description: File with the certificate and those between it and the root, the own one first (PEM).
@@ -228,7 +227,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "version": {"type": "str", "required": True},
     "architectures": {"type": "list", "elements": "str", "choices": ["amd64", "arm64"], "default": ["amd64", "arm64"]},
     "go": {"type": "str", "default": ""},
-    "sign": {"type": "dict", "default": {}, "options": SIGN},
+    "sign": {"type": "dict", "options": SIGN},
 }
 
 PROGRAM_MODE = 0o644

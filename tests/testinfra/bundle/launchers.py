@@ -168,7 +168,8 @@ def wait_until(is_so: Callable[[], bool]) -> None:
 @contextmanager
 def blocked(rule: str) -> Iterator[None]:
     """A firewall on the way drops what a rule of nftables names."""
-    table = f"table inet launcher_test {{ chain input {{ type filter hook input priority -10; {rule} counter drop; }} }}"
+    chain = f"type filter hook input priority -10; policy accept; {rule} counter drop;"
+    table = f"add table inet launcher_test {{ chain input {{ {chain} }}; }}"
     on_server("nft", table)
     try:
         yield

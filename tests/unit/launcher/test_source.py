@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from .toolchain import ROOT, SOURCE, go, root, run
+from .toolchain import SOURCE, go, root, run
 
 FUZZ_TARGETS = {"internal/toml": "FuzzMerge", "internal/wire": "FuzzDecodeAndFrames"}
 
@@ -53,14 +53,3 @@ def test_nothing_but_the_standard_library_is_used() -> None:
     assert foreign == set()
     assert not (SOURCE / "go.sum").exists()
     assert "require" not in (SOURCE / "go.mod").read_text(encoding="utf-8")
-
-
-def test_no_line_is_longer_than_elsewhere() -> None:
-    found = [
-        f"{path.relative_to(ROOT)}:{number}"
-        for path in SOURCE.rglob("*.go")
-        if path.name != "german.go"
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
-        if len(line.expandtabs(4)) > 140
-    ]
-    assert found == []
