@@ -13,13 +13,15 @@ import shutil
 import ssl
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .launcher_icon import LAUNCHER, RESET, icon
 from .launcher_site import site_file, version_strings
 from .windows_resources import icons, manifest, object_file, version, with_checksum
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
 
 PROGRAMS = (
     ("launcher", "launcher_name", "Sets RustDesk to its server and starts it", LAUNCHER),
@@ -84,7 +86,9 @@ def toolchain(go: Path, source: Path) -> str:
     try:
         module = (source / "go.mod").read_text(encoding="utf-8")
     except OSError:
-        raise BuildError(f"source: {source} is not the launchers' source, it has no go.mod; give the folder launcher/") from None
+        raise BuildError(
+            f"source: {source} is not the launchers' source, it has no go.mod; give the folder launcher/"
+        ) from None
     needed = re.search(r"(?m)^go ([0-9]+)\.([0-9]+)", module)
     found = _run([str(go), "env", "GOVERSION"], {**os.environ, **_SETTINGS}, "go").strip()
     numbers = re.match(r"go([0-9]+)\.([0-9]+)", found)
@@ -99,8 +103,14 @@ def toolchain(go: Path, source: Path) -> str:
 
 def _run(command: Sequence[str], environment: Mapping[str, str], what: str, folder: Path | None = None) -> str:
     try:
-        done = subprocess.run(
-            command, env=dict(environment), cwd=folder, capture_output=True, text=True, timeout=BUILD_SECONDS, check=False
+        done = subprocess.run(  # noqa: S603
+            command,
+            env=dict(environment),
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=BUILD_SECONDS,
+            check=False,
         )
     except subprocess.TimeoutExpired:
         raise BuildError(f"{what}: {Path(command[0]).name} did not end within {BUILD_SECONDS} s; try again") from None

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Resources of a Windows program, as an object file that linkers take: version, manifest and icon.
 
-Written from Microsoft's "PE Format" (COFF header, section table, relocations, the .rsrc section) and the descriptions of
-VS_VERSIONINFO and of application manifests. Tools for this come with compilers or work for one architecture only; this is
-the same few bytes on every controller, so that a build of the launchers is reproducible.
+Written from Microsoft's "PE Format" (COFF header, section table, relocations, the .rsrc section) and the descriptions
+of VS_VERSIONINFO and of application manifests. Tools for this come with compilers or work for one architecture only;
+this is the same few bytes on every controller, so that a build of the launchers is reproducible.
 """
 
 from __future__ import annotations
@@ -103,7 +103,8 @@ def _section(resources: Sequence[Resource]) -> tuple[bytes, list[int]]:
     index = {id(resource): number for number, resource in enumerate(resources)}
     for kind in kinds:
         entries = [
-            (resource.number, (languages_at + (table + entry) * index[id(resource)]) | below) for resource in of_kind[kind]
+            (resource.number, (languages_at + (table + entry) * index[id(resource)]) | below)
+            for resource in of_kind[kind]
         ]
         out += _directory(entries)
     for number in range(len(resources)):
@@ -175,7 +176,13 @@ def version(numbers: str, strings: Mapping[str, str]) -> Resource:
 def _block(key: str, value: bytes | str, children: bytes) -> bytes:
     """Return one block: lengths, kind, key, value and blocks in it, each part on a multiple of four bytes."""
     is_text = isinstance(value, str)
-    raw = value.encode("utf-16-le") + b"\0\0" if isinstance(value, str) and value else value if isinstance(value, bytes) else b""
+    raw = (
+        value.encode("utf-16-le") + b"\0\0"
+        if isinstance(value, str) and value
+        else value
+        if isinstance(value, bytes)
+        else b""
+    )
     length = len(raw) // 2 if is_text else len(raw)
     head = _padded(bytes(6) + key.encode("utf-16-le") + b"\0\0", 4)
     body = _padded(head + raw, 4) + children if children else head + raw

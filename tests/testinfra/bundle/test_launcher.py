@@ -1,7 +1,7 @@
 """What the launchers do when they really run, under Wine on the lab's Windows machine.
 
-Wine is not Windows: that no console window stays, what a message looks like and how other programs take a file that is being
-replaced is not shown here.
+Wine is not Windows: that no console window stays, what a message looks like and how other programs take a file that is
+being replaced is not shown here.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
+
 from launchers import (
     ADMINISTRATOR,
     ANNA,
@@ -49,7 +50,9 @@ pytestmark = pytest.mark.usefixtures("bundle")
 
 DONE, FAILED, WRONG, BUSY = 0, 1, 2, 3
 
-SETTINGS_BEFORE = "# eigene Einstellungen\r\nnat_type = 1\r\n\r\n[options]\r\nkey = 'alt'   # Größe\r\nlang = \"de\"\r\n"
+SETTINGS_BEFORE = (
+    "# eigene Einstellungen\r\nnat_type = 1\r\n\r\n[options]\r\nkey = 'alt'   # Größe\r\nlang = \"de\"\r\n"
+)
 
 
 def ours(key: str) -> str:
@@ -169,7 +172,13 @@ def test_missing_client_is_said_and_nothing_is_changed() -> None:
 
 def test_other_client_gets_the_arguments_and_its_exit_code_with_a_warning() -> None:
     # Something that is as little RustDesk 1.4.9 as a newer RustDesk, and says what it was given.
-    inside("sh", "-c", 'cp "$(readlink -f /wine/drive_c/windows/system32/cmd.exe)" "$1"', "sh", unix(rf"{FOLDER}\rustdesk.exe"))
+    inside(
+        "sh",
+        "-c",
+        'cp "$(readlink -f /wine/drive_c/windows/system32/cmd.exe)" "$1"',
+        "sh",
+        unix(rf"{FOLDER}\rustdesk.exe"),
+    )
     done = ADMINISTRATOR.run(LAUNCHER, "--lang", "de", "--", "/c", "echo --check & exit 42")
     assert done.returncode == 42
     assert done.stdout.strip() == "--check"

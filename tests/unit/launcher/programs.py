@@ -8,8 +8,7 @@ from typing import Any
 
 import rustdesk_launchers
 
-from ..server.support import run_module
-
+from ..server.support import run_module  # noqa: TID252 - the tests are no installed package
 from .toolchain import SOURCE
 
 SITE: dict[str, Any] = {

@@ -17,8 +17,7 @@ from ansible.module_utils.config_string import encode
 from ansible.module_utils.launcher_build import find_go
 from ansible.module_utils.launcher_site import faults, site_file
 
-from ..server.support import tree
-
+from ..server.support import tree  # noqa: TID252 - the tests are no installed package
 from .programs import ARGUMENTS, SITE, build, built
 from .toolchain import CACHE, ROOT, SOURCE, go
 
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 PRIVATE_KEY = base64.b64encode(bytes(range(64))).decode()
-ONE = {"architectures": ["amd64"]}
+ONE: dict[str, Any] = {"architectures": ["amd64"]}
 PASSWORD = "correct horse battery staple"
 
 
@@ -88,9 +87,10 @@ def test_nothing_of_the_machine_is_in_the_programs(programs: dict[str, Path]) ->
 
 
 def test_site_is_what_the_programs_hold(programs: dict[str, Path]) -> None:
-    assert site_file({**ARGUMENTS, "reset_name": "rustdesk-reset.exe"}).encode() in programs[
-        "amd64/rustdesk-example.exe"
-    ].read_bytes()
+    assert (
+        site_file({**ARGUMENTS, "reset_name": "rustdesk-reset.exe"}).encode()
+        in programs["amd64/rustdesk-example.exe"].read_bytes()
+    )
 
 
 @pytest.mark.parametrize(

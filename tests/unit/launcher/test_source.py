@@ -47,7 +47,7 @@ def test_source_is_formatted() -> None:
 
 
 def test_nothing_but_the_standard_library_is_used() -> None:
-    done = go("list", "-f", "{{ join .Imports \"\\n\" }}", "./...", system="windows")
+    done = go("list", "-f", '{{ join .Imports "\\n" }}', "./...", system="windows")
     assert done.returncode == 0, done.stderr
     foreign = {name for name in done.stdout.split() if "." in name.split("/")[0]}
     assert foreign == set()

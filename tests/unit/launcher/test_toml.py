@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import tomllib
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,12 +12,12 @@ from ansible.module_utils.toml_merge import UNSAFE, TomlError, merge, without_he
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from ..endpoints.test_toml_merge import VALUES, files
-
+from ..endpoints.test_toml_merge import VALUES, files  # noqa: TID252 - the tests are no installed package
 from .toolchain import ROOT, go
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 VECTORS: dict[str, Any] = json.loads((ROOT / "tests" / "vectors" / "toml_merge.json").read_text(encoding="utf-8"))
 
@@ -124,9 +123,50 @@ def test_both_take_the_same_headers_away(launcher: Launcher, text: str, table: s
 
 
 PIECES = st.sampled_from(
-    ["[", "]", "[[", "]]", "{", "}", "=", " = ", ".", ",", "#", "'", '"', "'''", '"""', "\\", "\n", "\r\n", "\r", " ", "\t"]
-    + ["a", "key", "options", "1", "0x1f", "1_0", "-1", "1e5", ".5", "inf", "nan", "true", "1979-05-27", "07:32:00", "T", "Z"]
-    + ["\\u00e4", "\\n", "ä", "\x00", "\x7f"]
+    [
+        "[",
+        "]",
+        "[[",
+        "]]",
+        "{",
+        "}",
+        "=",
+        " = ",
+        ".",
+        ",",
+        "#",
+        "'",
+        '"',
+        "'''",
+        '"""',
+        "\\",
+        "\n",
+        "\r\n",
+        "\r",
+        " ",
+        "\t",
+        "a",
+        "key",
+        "options",
+        "1",
+        "0x1f",
+        "1_0",
+        "-1",
+        "1e5",
+        ".5",
+        "inf",
+        "nan",
+        "true",
+        "1979-05-27",
+        "07:32:00",
+        "T",
+        "Z",
+        "\\u00e4",
+        "\\n",
+        "ä",
+        "\x00",
+        "\x7f",
+    ]
 )
 
 

@@ -71,9 +71,7 @@ def test_explorer_reads_version_and_company(program: pefile.PE) -> None:
     (info,) = program.FileInfo
     (table,) = (part.StringTable[0] for part in info if hasattr(part, "StringTable"))
     found = {key.decode(): value.decode() for key, value in table.entries.items()}
-    assert found == version_strings(
-        ARGUMENTS, "rustdesk-example.exe", "Sets RustDesk to its server and starts it"
-    )
+    assert found == version_strings(ARGUMENTS, "rustdesk-example.exe", "Sets RustDesk to its server and starts it")
     (translation,) = (part.Var[0] for part in info if hasattr(part, "Var"))
     assert translation.entry == {b"Translation": "0x0409 0x04b0"}
     assert (program.VS_FIXEDFILEINFO[0].FileVersionMS, program.VS_FIXEDFILEINFO[0].FileVersionLS) == (0x10002, 0x30000)
