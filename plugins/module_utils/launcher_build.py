@@ -13,13 +13,15 @@ import shutil
 import ssl
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .launcher_icon import LAUNCHER, RESET, icon
 from .launcher_site import site_file, version_strings
-from .windows_resources import icons, manifest, object_file, version
+from .windows_resources import icons, manifest, object_file, version, with_checksum
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
 
 PROGRAMS = (
     ("launcher", "launcher_name", "Sets RustDesk to its server and starts it", LAUNCHER),
@@ -101,7 +103,7 @@ def toolchain(go: Path, source: Path) -> str:
 
 def _run(command: Sequence[str], environment: Mapping[str, str], what: str, folder: Path | None = None) -> str:
     try:
-        done = subprocess.run(
+        done = subprocess.run(  # noqa: S603
             command,
             env=dict(environment),
             cwd=folder,
@@ -150,7 +152,9 @@ def build(go: Path, arguments: Mapping[str, Any], workspace: Path) -> Iterator[t
         flags = ["-trimpath", "-buildvcs=false", f"-ldflags={LINKER_FLAGS}", f"-o={target}{os.sep}"]
         _run([str(go), "build", *flags, "./cmd/..."], environment, f"building for {architecture}", tree)
         for folder, argument, _purpose, _colour in PROGRAMS:
-            yield architecture, str(arguments[argument]), target / f"{folder}.exe"
+            program = target / f"{folder}.exe"
+            program.write_bytes(with_checksum(program.read_bytes()))
+            yield architecture, str(arguments[argument]), program
 
 
 # --- Signing --------------------------------------------------------------------------------------------------------

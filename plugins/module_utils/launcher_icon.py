@@ -40,14 +40,14 @@ def _white(x: float, y: float) -> float:
     return min(screen, foot, ring)
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def icon(tile: _Colour) -> tuple[Icon, ...]:
     """Return the icon on a tile of a colour, in all sizes."""
     return tuple(Icon(edge, _picture(edge, tile)) for edge in EDGES)
 
 
 def _picture(edge: int, tile: _Colour) -> bytes:
-    """Return a device independent bitmap: header, rows from the bottom up as blue green red alpha, and an empty mask."""
+    """Return a device independent bitmap: header, rows from the bottom up (blue green red alpha), empty mask."""
     header = struct.pack("<IiiHHIIiiII", 40, edge, edge * 2, 1, 32, 0, 0, 0, 0, 0, 0)
     rows = b"".join(_pixel(edge, column, row, tile) for row in reversed(range(edge)) for column in range(edge))
     return header + rows + bytes((edge + 31) // 32 * 4 * edge)

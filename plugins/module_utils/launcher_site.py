@@ -5,14 +5,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from .config_string import ConfigStringError, encode
 from .ed25519 import KeyFormatError, parse_public
-from .probe_terms import ProbeArgumentError, Target
+from .probe_terms import ProbeArgumentError, Target, address_of
 from .windows_resources import MACHINES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
 
 _HOST_LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 # The last label of a name is never a number (RFC 1123 section 2.1), so a mistyped address is not taken for a name.
@@ -39,8 +41,9 @@ def _site(site: Mapping[str, Any]) -> Iterator[str]:
             yield f"site.{name}: is empty; give it, the launchers are built for it"
     yield from _server(site)
     for name in ("api", "download_url"):
-        if site[name] and not _is_url(str(site[name])):
-            yield f"site.{name}: '{_without_password(str(site[name]))}' is not an http or https address; correct or empty it"
+        given = str(site[name] or "")
+        if given and not _is_url(given):
+            yield f"site.{name}: '{_without_password(given)}' is not an http or https address; correct or empty it"
 
 
 def _server(site: Mapping[str, Any]) -> Iterator[str]:
@@ -53,7 +56,7 @@ def _server(site: Mapping[str, Any]) -> Iterator[str]:
         else:
             names = [("host", target.host)] + ([("relay", target.relay_host)] if site["relay"] else [])
             for name, value in names:
-                if ":" not in value and not _HOST_NAME.fullmatch(value) and not re.fullmatch(r"[0-9.]+", value):
+                if address_of(value) is None and not _HOST_NAME.fullmatch(value):
                     yield f"site.{name}: '{value}' is neither a host name nor an address; correct it"
     if str(site["key"] or "").strip():
         try:

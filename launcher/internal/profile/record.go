@@ -14,11 +14,11 @@ import (
 // rustdesk_client writes and reads the same one (plugins/module_utils/client_plan.py).
 const RecordName = "rustdesk_client.json"
 
-const (
-	recordFormat = 1
-	recordAbout  = "What was here before RustDesk was configured, and what has been set since. " +
-		"The reset program and the Ansible role rustdesk_client give it back; both need this file."
-)
+const recordAbout = "What was here before RustDesk was configured, and what has been set since. " +
+	"The reset program and the Ansible role rustdesk_client give it back; both need this file."
+
+// recordFormat is the only one there has been.
+const recordFormat = json.Number("1")
 
 // record keeps everything that it was read with, also what only the role knows.
 type record struct{ content map[string]any }
@@ -27,7 +27,7 @@ type record struct{ content map[string]any }
 type entry struct{ content map[string]any }
 
 func newRecord() *record {
-	return &record{map[string]any{"about": recordAbout, "format": json.Number("1"), "files": map[string]any{}}}
+	return &record{map[string]any{"about": recordAbout, "format": recordFormat, "files": map[string]any{}}}
 }
 
 func readRecord(path string, text []byte) (*record, error) {
@@ -36,20 +36,23 @@ func readRecord(path string, text []byte) (*record, error) {
 	var content map[string]any
 	err := decoder.Decode(&content)
 	files, hasFiles := content["files"].(map[string]any)
-	if err != nil || content["format"] != json.Number("1") || !hasFiles && content["files"] != nil {
-		return nil, say.Errorf("%s is not a record of ours, so what was there before is not known. Restore it from a backup, or "+
-			"move it away", path)
+	if err != nil || content["format"] != recordFormat || !hasFiles && content["files"] != nil {
+		return nil, notOurs(path)
 	}
 	for _, file := range files {
 		if _, isEntry := file.(map[string]any); !isEntry {
-			return nil, say.Errorf("%s is not a record of ours, so what was there before is not known. Restore it from a backup, or "+
-				"move it away", path)
+			return nil, notOurs(path)
 		}
 	}
 	if !hasFiles {
 		content["files"] = map[string]any{}
 	}
 	return &record{content}, nil
+}
+
+func notOurs(path string) error {
+	return say.Errorf("%s is not a record of ours, so what was there before is not known. Restore it from a backup, or move it away",
+		path)
 }
 
 func (r *record) text() []byte {

@@ -46,7 +46,8 @@ func (p Profile) Reset(from site.Site) (Outcome, error) {
 	if err := safefile.Remove(p.recordPath()); err != nil {
 		return Nothing, err
 	}
-	return outcome, p.removeMade(saved.created())
+	p.removeMade(saved.created())
+	return outcome, nil
 }
 
 func (p Profile) put(now, back []byte) error {

@@ -6,7 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
-	"net"
+	"net/netip"
 	"os"
 	"strings"
 	"time"
@@ -133,7 +133,7 @@ func (p *prover) rendezvousUDP(ctx context.Context) (say.Text, error) {
 	if err != nil {
 		return say.Text{}, err
 	}
-	socket, err := (&net.Dialer{}).DialContext(ctx, "udp", at.endpoint())
+	socket, err := openDatagrams(ctx, netip.AddrPortFrom(at.address, uint16(at.port)))
 	if err != nil {
 		return say.Text{}, udpFailure(err, at)
 	}
@@ -148,15 +148,15 @@ func (p *prover) rendezvousUDP(ctx context.Context) (say.Text, error) {
 			return say.Text{}, udpFailure(err, at)
 		}
 		sent++
-		_ = socket.SetReadDeadline(minTime(time.Now().Add(resend), end))
+		turn := minTime(time.Now().Add(resend), end)
 		resend *= 2
 		for {
-			size, err := socket.Read(buffer)
-			if os.IsTimeout(err) {
-				break
-			}
+			size, err := socket.read(buffer, turn)
 			if err != nil {
 				return say.Text{}, udpFailure(err, at)
+			}
+			if size == 0 {
+				break
 			}
 			if strange = judgeDatagram(at, buffer[:size]); strange == nil {
 				if sent > 1 {
