@@ -6,6 +6,7 @@ example site and served inside the machine, with the headers of `HEADERS`.
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import subprocess
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import axe_core_python
 import pytest
 from selenium import webdriver
+from selenium.webdriver.support.wait import WebDriverWait
 
 from tests.unit.bundle import pages
 
@@ -134,9 +136,51 @@ class Browser:
         self.devtools("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
         self.driver.get(f"{self.url}/{path}")
 
-    def print_as(self, media: str) -> None:
+    def show_as(self, media: str) -> None:
         """Show the page as ``screen`` or ``print`` does."""
         self.devtools("Emulation.setEmulatedMedia", media=media)
+
+    def pdf(self) -> bytes:
+        """Print the page."""
+        return base64.b64decode(self.devtools("Page.printToPDF", preferCSSPageSize=True)["data"])
+
+    def source(self, path: str) -> str:
+        """Return a document as it is served."""
+        return str(self.ask(f"fetch('{self.url}/{path}').then((answer) => answer.text())"))
+
+    def text(self, name: str) -> str:
+        """Return what the element of that id holds."""
+        return str(self.run("return document.getElementById(arguments[0]).textContent;", name))
+
+    def fill(self, name: str, value: str) -> None:
+        """Put a value into a field as somebody does who types or chooses it."""
+        self.run(
+            "const field = document.getElementById(arguments[0]); field.value = arguments[1];"
+            "field.dispatchEvent(new Event('input', {bubbles: true}));",
+            name,
+            value,
+        )
+
+    def wait(self, script: str, seconds: float = 5.0) -> None:
+        """Wait until a script returns true."""
+        WebDriverWait(self.driver, seconds, 0.05).until(lambda _driver: self.run(script))
+
+    def ask(self, promise: str) -> Any:
+        """Return what a promise is kept with, in a world of its own: no policy of the page binds it."""
+        return self.devtools("Runtime.evaluate", expression=promise, awaitPromise=True, returnByValue=True)["result"][
+            "value"
+        ]
+
+    def allow_clipboard(self) -> None:
+        """Grant the page what a user grants by pressing its button."""
+        origin = "/".join(self.url.split("/")[:3])
+        permissions = ["clipboardReadWrite", "clipboardSanitizedWrite"]
+        self.devtools("Browser.grantPermissions", origin=origin, permissions=permissions)
+
+    def clipboard(self) -> str:
+        """Return what was copied."""
+        self.devtools("Page.bringToFront")
+        return str(self.ask("navigator.clipboard.readText()"))
 
     def complaints(self) -> list[str]:
         """Return what the page was refused or failed at since this was asked last."""
@@ -157,7 +201,7 @@ class Browser:
 
 
 @pytest.fixture(scope="session")
-def _driver() -> Iterator[webdriver.Remote]:
+def chromium() -> Iterator[webdriver.Remote]:
     options = webdriver.ChromeOptions()
     for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--force-color-profile=srgb"):
         options.add_argument(argument)
@@ -169,9 +213,9 @@ def _driver() -> Iterator[webdriver.Remote]:
 
 
 @pytest.fixture
-def browser(_driver: webdriver.Remote, page_url: str) -> Iterator[Browser]:
+def browser(chromium: webdriver.Remote, page_url: str) -> Iterator[Browser]:
     """A window, clean of what the test before left."""
-    window = Browser(_driver, page_url)
+    window = Browser(chromium, page_url)
     window.devtools("Storage.clearDataForOrigin", origin="/".join(page_url.split("/")[:3]), storageTypes="all")
     window.complaints()
     yield window
