@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import itertools
 import re
 from pathlib import Path
 from typing import Any
@@ -14,16 +15,15 @@ import yaml
 import zxingcpp
 from ansible.module_utils.config_string import parse
 from ansible.module_utils.probe_terms import PROOFS
-from lxml import etree
+from lxml import etree  # type: ignore[import-untyped]
 
-from tests.unit.bundle import pages
-from tests.unit.bundle.pages import LANGUAGES, ROOT, SITES, Page
-from tests.unit.wire_examples import vectors
+from ..wire_examples import vectors  # noqa: TID252 - the tests are no installed package
+from . import pages
+from .pages import LANGUAGES, ROOT, SITES, Page
 
 ROLE = ROOT / "roles" / "rustdesk_bundle"
-SECTIONS = (
-    "help about download programs flow configuration network vpn bandwidth checklist troubleshooting faq contact"
-).split()
+CONTENTS = yaml.safe_load((ROLE / "vars/page.yml").read_text(encoding="utf-8"))["__rustdesk_bundle_page_contents"]
+SECTIONS = ["help", *CONTENTS, "contact"]
 EXTERNAL = re.compile(r"https://(rustdesk\.com/docs/|github\.com/rustdesk/rustdesk(/|$))")
 """Documentation of RustDesk itself: all that the page may lead to beside the site's own addresses."""
 PICTURE = Path("assets/configuration.svg")
@@ -47,7 +47,7 @@ def settings(page: Page) -> dict[str, Any]:
 
 def texts() -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for path in sorted((ROLE / "vars/page_texts").glob("*.yml")):
+    for path in sorted((ROLE / "files/page/texts").glob("*.yml")):
         found |= yaml.safe_load(path.read_text(encoding="utf-8"))
     return found
 
@@ -113,7 +113,7 @@ def test_every_section_is_there_in_order(page: Page) -> None:
 def test_headings_leave_no_level_out(page: Page) -> None:
     levels = [int(name[1]) for name in (str(e.tag) for e in page.root.iter("h1", "h2", "h3", "h4", "h5"))]
     assert levels.count(1) == 1
-    assert all(after - before <= 1 for before, after in zip(levels, levels[1:], strict=False))
+    assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
 
 
 def test_both_languages_are_built_alike(rendered: Path) -> None:
@@ -135,7 +135,7 @@ def test_nothing_that_a_strict_policy_forbids(page: Page) -> None:
     assert [name for e in page.root.iter() for name in e.attrib if str(name).startswith("on")] == []
     scripts = page.root.xpath("//script")
     assert isinstance(scripts, list)
-    assert [(bool(script.get("src")), script.text) for script in scripts] == [(True, None)]  # type: ignore[union-attr]
+    assert [(bool(script.get("src")), script.text) for script in scripts] == [(True, None)]
     assert not [link for link in page.texts("//@href | //@src") if link.startswith(("javascript:", "data:"))]
 
 
@@ -190,15 +190,13 @@ def test_every_port_of_the_site_is_named_and_no_other(page: Page) -> None:
     named = {int(number) for number in re.findall(r"\b[23]1\d{3}\b", page.words)}
     api = set() if site["rustdesk_api"] else {base - 2}
     assert named == {base - 1, base, relay} | api
-    rows = [
-        (row.xpath("string(td[1])"), int(str(row.xpath("string(td[2])"))))
-        for row in page.root.xpath("//section[@id='network']//table[1]/tbody/tr")[: len(site["rustdesk_ports"])]  # type: ignore[index]
-    ]
-    assert rows == [("TCP", base - 1), ("TCP", base), ("UDP", base), ("TCP", relay)]
+    table = "//section[@id='network']/table[caption]/tbody/tr"
+    rows = list(zip(page.texts(f"{table}/td[1]"), page.texts(f"{table}/td[2]"), strict=True))
+    assert rows == [("TCP", str(base - 1)), ("TCP", str(base)), ("UDP", str(base)), ("TCP", str(relay))]
 
 
 def test_ports_have_their_true_purposes(page: Page) -> None:
-    purposes = page.texts("//section[@id='network']//table[1]/tbody/tr/td[4]")[:4]
+    purposes = page.texts("//section[@id='network']/table[caption]/tbody/tr/td[4]")
     words = {
         "de": ("NAT-Test", "Verbindungswünsche", "Anmeldung", "Relay"),
         "en": ("NAT type", "Connection requests", "Registration", "Relay"),
@@ -287,7 +285,7 @@ def test_qr_code_says_the_configuration_string(page: Page, rendered: Path) -> No
 def drawn(svg: str) -> Any:
     """Draw a code's picture as rows of grey values: its path has horizontal lines of one module's height only."""
     root = etree.fromstring(svg.encode("utf-8"))
-    (path,) = root.xpath("//*[local-name()='path' and @stroke]/@d")  # type: ignore[misc]
+    path = root.xpath("string(//*[local-name()='path' and @stroke]/@d)")
     size = int(float(str(root.get("width")))) // 4
     rows = [[255] * size for _ in range(size)]
     x = y = 0.0

@@ -12,7 +12,7 @@ import pytest
 from ansible.errors import AnsibleFilterError
 from hypothesis import given
 from hypothesis import strategies as st
-from lxml import html
+from lxml import html  # type: ignore[import-untyped]
 
 from filter.rustdesk_page import (
     FilterModule,
@@ -20,7 +20,8 @@ from filter.rustdesk_page import (
     rustdesk_page_texts,
     rustdesk_qr_svg,
 )
-from tests.unit.wire_examples import vectors
+
+from ..wire_examples import vectors  # noqa: TID252 - the tests are no installed package
 
 ROOT = Path(__file__).resolve().parents[3]
 BANDWIDTH = vectors("bandwidth")
