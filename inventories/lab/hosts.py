@@ -18,6 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 SUITES = ROOT / ".cache" / "lab-suites"
 WINDOWS = "windows"
+BROWSER = "browser"
 OPTIONAL_SUITES = frozenset({"noble", WINDOWS})
 KEYS = ROOT / ".cache" / "lab-ssh"
 
@@ -49,6 +50,7 @@ MACHINES = (
     Machine("endpoint-plain", "rustdesk_endpoints_linux", "trixie"),
     Machine("endpoint-windows", "rustdesk_endpoints_windows", WINDOWS),
     Machine("downloads", "rustdesk_downloads", "trixie", aliases=("dl.lab.test",), needs=WINDOWS),
+    Machine("browser", "lab_browsers", BROWSER),
     Machine(
         "outside",
         "lab_outside",
@@ -88,7 +90,9 @@ def uplink_mtu(routes: Path = Path("/proc/net/route"), interfaces: Path = Path("
 
 def image(machine: Machine) -> str:
     """The image a machine is started from."""
-    return "rustdesk-lab/windows:trixie" if machine.suite == WINDOWS else f"rustdesk-lab/host:{machine.suite}"
+    if machine.suite in (WINDOWS, BROWSER):
+        return f"rustdesk-lab/{machine.suite}:trixie"
+    return f"rustdesk-lab/host:{machine.suite}"
 
 
 def windows_connection(container: str, keys: Path = KEYS) -> dict[str, object]:

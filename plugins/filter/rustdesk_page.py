@@ -98,9 +98,8 @@ def rustdesk_bandwidth_plan(
     Raises:
         AnsibleFilterError: a number that plans nothing.
     """
-    for name, value in (("sessions", sessions), ("kilobytes_per_second", kilobytes_per_second)):
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise AnsibleFilterError(f"{name} has to be a whole number from 1 up, not {value!r}")
+    _check_whole("sessions", sessions)
+    _check_whole("kilobytes_per_second", kilobytes_per_second)
     smallest, largest = overhead
     if not 0 <= smallest <= largest:
         raise AnsibleFilterError(f"overhead has to be two percentages, the smaller one first, not {list(overhead)}")
@@ -115,6 +114,11 @@ def rustdesk_bandwidth_plan(
         "megabits_per_second_low": _megabits(low),
         "megabits_per_second_high": _megabits(high),
     }
+
+
+def _check_whole(name: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise AnsibleFilterError(f"{name} has to be a whole number from 1 up, not {value!r}")
 
 
 def _megabits(kilobytes: int) -> float:

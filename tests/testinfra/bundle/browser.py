@@ -6,9 +6,12 @@ example site and served inside the machine, with the headers of `HEADERS`.
 
 from __future__ import annotations
 
+import base64
+import importlib.resources
 import json
 import os
 import subprocess
+import sys
 import tempfile
 import time
 from contextlib import contextmanager
@@ -16,9 +19,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import axe_core_python
 import pytest
 from selenium import webdriver
+from selenium.webdriver.support.wait import WebDriverWait
+
+# The sites that unit tests render pages for.
+sys.path.insert(0, str(Path(__file__).parents[3]))
 
 from tests.unit.bundle import pages
 
@@ -51,7 +57,7 @@ class Handler(http.server.SimpleHTTPRequestHandler):
 http.server.ThreadingHTTPServer(("localhost", 8000), functools.partial(Handler, directory="/srv/page")).serve_forever()
 """
 
-_AXE = (Path(axe_core_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
+_AXE = importlib.resources.files("axe_core_python").joinpath("axe.min.js").read_text(encoding="utf-8")
 
 
 def _docker(*arguments: str) -> str:
@@ -79,12 +85,8 @@ def _rendered() -> Iterator[str]:
     server.stdin.close()
     ask = f"import urllib.request; urllib.request.urlopen('{SERVED_AT}/de/').read()"
     for _ in range(50):
-        if (
-            subprocess.run(
-                ["docker", "exec", CONTAINER, "python3", "-c", ask], capture_output=True, check=False
-            ).returncode
-            == 0
-        ):
+        asked = subprocess.run(["docker", "exec", CONTAINER, "python3", "-c", ask], capture_output=True, check=False)
+        if asked.returncode == 0:
             break
         time.sleep(0.1)
     try:
@@ -126,7 +128,7 @@ class Browser:
 
     def run(self, script: str, *arguments: Any) -> Any:
         """Run a script in the page and return what it returns."""
-        return self.driver.execute_script(script, *arguments)  # type: ignore[no-untyped-call]
+        return self.driver.execute_script(script, *arguments)
 
     def open(
         self, path: str, *, width: int = 1280, height: int = 900, scheme: str = "light", scripts: bool = True
@@ -136,12 +138,54 @@ class Browser:
         self.devtools(
             "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False
         )
-        self.devtools("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+        wishes = {"prefers-color-scheme": scheme, "prefers-reduced-motion": "reduce"}
+        features = [{"name": name, "value": value} for name, value in wishes.items()]
+        self.devtools("Emulation.setEmulatedMedia", media="", features=features)
+        # From elsewhere, as going to another place in the page that is open loads nothing.
+        self.driver.get("about:blank")
         self.driver.get(f"{self.url}/{path}")
 
-    def print_as(self, media: str) -> None:
+    def show_as(self, media: str) -> None:
         """Show the page as ``screen`` or ``print`` does."""
         self.devtools("Emulation.setEmulatedMedia", media=media)
+
+    def pdf(self) -> bytes:
+        """Print the page."""
+        return base64.b64decode(self.devtools("Page.printToPDF", preferCSSPageSize=True)["data"])
+
+    def source(self) -> str:
+        """Return the document as it was served."""
+        frame = self.devtools("Page.getFrameTree")["frameTree"]["frame"]
+        return str(self.devtools("Page.getResourceContent", frameId=frame["id"], url=frame["url"])["content"])
+
+    def text(self, name: str) -> str:
+        """Return what the element of that id holds."""
+        return str(self.run("return document.getElementById(arguments[0]).textContent;", name))
+
+    def fill(self, name: str, value: str) -> None:
+        """Put a value into a field as somebody does who types or chooses it."""
+        self.run(
+            "const field = document.getElementById(arguments[0]); field.value = arguments[1];"
+            "field.dispatchEvent(new Event('input', {bubbles: true}));",
+            name,
+            value,
+        )
+
+    def wait(self, script: str, seconds: float = 5.0) -> None:
+        """Wait until a script returns true."""
+        WebDriverWait(self.driver, seconds, 0.05).until(lambda _driver: self.run(script))
+
+    def allow_clipboard(self) -> None:
+        """Grant the page what a user grants by pressing its button."""
+        origin = "/".join(self.url.split("/")[:3])
+        permissions = ["clipboardReadWrite", "clipboardSanitizedWrite"]
+        self.devtools("Browser.grantPermissions", origin=origin, permissions=permissions)
+
+    def clipboard(self) -> str:
+        """Return what was copied."""
+        self.devtools("Page.bringToFront")
+        read = self.devtools("Runtime.evaluate", expression="navigator.clipboard.readText()", awaitPromise=True)
+        return str(read["result"]["value"])
 
     def complaints(self) -> list[str]:
         """Return what the page was refused or failed at since this was asked last."""
@@ -151,8 +195,8 @@ class Browser:
     def accessibility_faults(self) -> list[Mapping[str, Any]]:
         """Return axe's violations, each with the elements concerned."""
         self.run(_AXE)
-        result = self.driver.execute_async_script(  # type: ignore[no-untyped-call]
-            "const done = arguments[arguments.length - 1]; axe.run().then(done, (error) => done({error: String(error)}));"
+        result = self.driver.execute_async_script(
+            "const done = arguments[0]; axe.run().then(done, (error) => done({error: String(error)}));"
         )
         assert "error" not in result, result["error"]
         return [
@@ -162,15 +206,9 @@ class Browser:
 
 
 @pytest.fixture(scope="session")
-def _driver() -> Iterator[webdriver.Remote]:
+def chromium() -> Iterator[webdriver.Remote]:
     options = webdriver.ChromeOptions()
-    for argument in (
-        "--headless=new",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--hide-scrollbars",
-        "--force-color-profile=srgb",
-    ):
+    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"):
         options.add_argument(argument)
     options.accept_insecure_certs = True
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
@@ -180,10 +218,10 @@ def _driver() -> Iterator[webdriver.Remote]:
 
 
 @pytest.fixture
-def browser(_driver: webdriver.Remote, page_url: str) -> Iterator[Browser]:
+def window(chromium: webdriver.Remote, page_url: str) -> Iterator[Browser]:
     """A window, clean of what the test before left."""
-    window = Browser(_driver, page_url)
-    window.devtools("Storage.clearDataForOrigin", origin="/".join(page_url.split("/")[:3]), storageTypes="all")
-    window.complaints()
-    yield window
-    window.devtools("Emulation.setEmulatedMedia", media="")
+    opened = Browser(chromium, page_url)
+    opened.devtools("Storage.clearDataForOrigin", origin="/".join(page_url.split("/")[:3]), storageTypes="all")
+    opened.complaints()
+    yield opened
+    opened.devtools("Emulation.setEmulatedMedia", media="")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from lxml import etree
+from lxml import etree  # type: ignore[import-untyped]
 
 ROOT = Path(__file__).resolve().parents[3]
 LANGUAGES = ("de", "en")
@@ -133,7 +133,7 @@ class Page:
         """Return attribute values, or the words of elements."""
         found = self.root.xpath(xpath)
         assert isinstance(found, list)
-        return [str(one) if isinstance(one, str) else "".join(one.itertext()) for one in found]  # type: ignore[union-attr,arg-type]
+        return [str(one) if isinstance(one, str) else "".join(one.itertext()) for one in found]
 
 
 def read(directory: Path, site: str, language: str) -> Page:
