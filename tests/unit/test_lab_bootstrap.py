@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # Tests run as root too, in CI's container; what is tested here is not to be root.
 UNPRIVILEGED = 65534 if os.geteuid() == 0 else None
 TOOLS = ["awk", "cat", "chmod", "cp", "cut", "date", "dirname", "env", "find", "grep", "id", "mkdir", "mktemp", "mv"]
-TOOLS += ["python3", "rm", "sed", "sh", "sha256sum", "sleep", "sort", "ssh", "stat", "tail", "tr"]
+TOOLS += ["gpg", "minisign", "python3", "rm", "sed", "sh", "sha256sum", "sleep", "sort", "ssh", "stat", "tail", "tr"]
 ENGINE_RUNS = "exit 0"
 ENGINE_DOWN = "exit 1"
 
