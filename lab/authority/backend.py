@@ -21,10 +21,23 @@ OWN_NAME = "outside.lab.test"
 
 
 def _builder(
-    names: list[str], key: Any, issuer: x509.Name | None = None, *, authority: bool = False
+    names: list[str], key: Any, issuer: x509.Name | None = None, signer: Any = None
 ) -> x509.CertificateBuilder:
+    """Describe a certificate; without an issuer, that of the authority itself."""
     now = datetime.now(UTC)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
+    authority = issuer is None
+    usage = dict.fromkeys(
+        (
+            "content_commitment",
+            "key_encipherment",
+            "data_encipherment",
+            "key_agreement",
+            "encipher_only",
+            "decipher_only",
+        ),
+        False,
+    )
     builder = (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -34,6 +47,12 @@ def _builder(
         .not_valid_before(now - timedelta(hours=1))
         .not_valid_after(now + timedelta(days=DAYS))
         .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer or key), critical=False)
+        .add_extension(
+            x509.KeyUsage(digital_signature=not authority, key_cert_sign=authority, crl_sign=authority, **usage),
+            critical=True,
+        )
     )
     if authority:
         return builder
@@ -47,10 +66,10 @@ def _private(key: ec.EllipticCurvePrivateKey) -> bytes:
 def prepare() -> None:
     """Make the authority's certificate, and one for its own address."""
     root, own = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    certificate = _builder(["The lab's authority"], root.public_key(), authority=True).sign(root, hashes.SHA256())
+    certificate = _builder(["The lab's authority"], root.public_key()).sign(root, hashes.SHA256())
     (HOME / "ca.key").write_bytes(_private(root))
     (HOME / "ca.pem").write_bytes(certificate.public_bytes(Encoding.PEM))
-    leaf = _builder([OWN_NAME], own.public_key(), certificate.subject).sign(root, hashes.SHA256())
+    leaf = _builder([OWN_NAME], own.public_key(), certificate.subject, root.public_key()).sign(root, hashes.SHA256())
     (HOME / "own.key").write_bytes(_private(own))
     (HOME / "own.pem").write_bytes(leaf.public_bytes(Encoding.PEM))
 
@@ -65,7 +84,7 @@ class Backend:
     def sign(self, csr: bytes, subjectDN: str, subjectAltNames: list[str], email: str) -> tuple[str, None]:  # noqa: ARG002, N803 - serles calls them so
         """Return the certificate and its chain."""
         request = x509.load_pem_x509_csr(csr)
-        builder = _builder(list(subjectAltNames), request.public_key(), self.certificate.subject)
+        builder = _builder(list(subjectAltNames), request.public_key(), self.certificate.subject, self.key.public_key())
         signed = builder.sign(self.key, hashes.SHA256())  # type: ignore[arg-type]  # it is the one made above
         chain = signed.public_bytes(Encoding.PEM) + self.certificate.public_bytes(Encoding.PEM)
         return chain.decode(), None

@@ -10,8 +10,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-
-from launchers import (
+from tests.testinfra.bundle.launchers import (
     ADMINISTRATOR,
     ANNA,
     CONTACTS,

@@ -13,9 +13,9 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 if TYPE_CHECKING:
-    from browser import Browser
+    from tests.testinfra.bundle.browser import Browser
 
-pytest_plugins = ["browser"]
+pytest_plugins = ["tests.testinfra.bundle.browser"]
 
 LANGUAGES = ("de", "en")
 PLANS = json.loads((Path(__file__).parents[2] / "vectors/bandwidth.json").read_text(encoding="utf-8"))["cases"]
