@@ -27,7 +27,7 @@ PLACES = f"{WEB_ROOT} /etc/nginx /etc/ssl/rustdesk-bundle /var/lib/rustdesk-bund
 SNAPSHOT = (
     f"find {PLACES} -type f -exec sha256sum {{}} + | sort; "
     f"find {PLACES} -printf '%p %m %u %g %l\\n' | sort; "
-    "systemctl show --property=MainPID,ActiveState nginx; pgrep -f 'nginx: worker' | sort"
+    "systemctl show --property=MainPID,ActiveState nginx; pgrep -x nginx | sort"
 )
 """All of a host that a publication could change."""
 
@@ -36,6 +36,11 @@ def run(variables: Mapping[str, Any] | None = None, *options: str, **extra: str)
     """Publish with extra variables, named without what the role's names begin with."""
     named = {f"rustdesk_bundle_{name}": value for name, value in (variables or {}).items()}
     return play(HOST, named, *options, playbook="bundle.yml", extra_environment=extra)
+
+
+def changes(done: Play) -> list[str]:
+    """Names of the role's tasks that changed something."""
+    return [name.removeprefix("rustdesk_bundle : ") for name in done.changes(HOST)]
 
 
 def publish(**variables: Any) -> Play:

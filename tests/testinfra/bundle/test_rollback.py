@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.testinfra.bundle.bundle_lab import HOST, NAME, URL, curl, other_contact, publish, run, served
+from tests.testinfra.bundle.bundle_lab import HOST, NAME, URL, changes, curl, other_contact, publish, run, served
 
 if TYPE_CHECKING:
     from testinfra.host import Host
@@ -17,7 +17,7 @@ def test_back_and_forth(downloads: Host) -> None:
         new = served(downloads)
         assert new.release != old.release
         back = publish(release=old.release)
-        assert back.changes(HOST) == ["publish | Serve it"]
+        assert changes(back) == ["publish | Serve it"]
         assert served(downloads).release == old.release
         assert f"{old.sha256}  {NAME}.zip" in curl(downloads, f"{URL}/SHA256SUMS")
         assert old.sha256 in curl(downloads, f"{URL}/de/")
