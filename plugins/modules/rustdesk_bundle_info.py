@@ -281,7 +281,8 @@ def is_stale(files: list[Path]) -> bool:
 
 def claims(server_name: str, own: Path) -> list[str]:
     """Return the files of nginx's configuration, beside the role's, that claim a name."""
-    pattern = re.compile(rf"^\s*server_name\s[^;#]*(?<![\w.-]){re.escape(server_name)}(?![\w.-])", re.MULTILINE)
+    name = rf"(?<![\w.-]){re.escape(server_name)}(?![\w.-])"
+    pattern = re.compile(rf"^(?:[^#\n]*[\s;{{])?server_name\s[^;#]*{name}", re.MULTILINE)
     paths = [NGINX / "nginx.conf", *NGINX.glob("conf.d/*.conf"), *NGINX.glob("sites-enabled/*")]
     others = [path for path in sorted(paths) if path != own and path.is_file()]
     return [str(path) for path in others if pattern.search(path.read_text(encoding="utf-8", errors="replace"))]

@@ -87,6 +87,27 @@ def test_info_returns_what_it_documents(tmp_path: Path) -> None:
     assert not result["root_exists"]
 
 
+@pytest.mark.parametrize(
+    ("text", "claimed"),
+    [
+        ("server { listen 80; server_name www.example.org dl.example.org; }", True),
+        ("    server_name dl.example.org;", True),
+        ("server_name\n  www.example.org\n  dl.example.org;", True),
+        ("# server_name dl.example.org;", False),
+        ("server_name my-dl.example.org dl.example.org.net;", False),
+        ("server_name www.example.org; # dl.example.org", False),
+        ("set $my_server_name dl.example.org;", False),
+    ],
+)
+def test_who_claims_the_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, claimed: bool) -> None:
+    monkeypatch.setattr(rustdesk_bundle_info, "NGINX", tmp_path)
+    (tmp_path / "conf.d").mkdir()
+    (tmp_path / "conf.d" / "theirs.conf").write_text(text)
+    own = tmp_path / "conf.d" / "own.conf"
+    own.write_text("server_name dl.example.org;")
+    assert bool(rustdesk_bundle_info.claims("dl.example.org", own)) == claimed
+
+
 # --- A site's file ------------------------------------------------------------------------------------------------
 
 
