@@ -93,10 +93,18 @@ def head(host: Host, path: str, *options: str) -> Answer:
     return Answer(int(lines[0].split()[1]), {name.lower(): value.strip() for name, _colon, value in fields})
 
 
-def ad_hoc(module: str, **arguments: Any) -> subprocess.CompletedProcess[str]:
+@dataclass(frozen=True)
+class Said:
+    """What one module came to: exit status, and what was printed, with line breaks and runs of spaces as one space."""
+
+    status: int
+    output: str
+
+
+def ad_hoc(module: str, **arguments: Any) -> Said:
     """Run one module on the host."""
     command = [str(Path(sys.executable).with_name("ansible")), f"--inventory={INVENTORY}", HOST, "-m", module]
-    return subprocess.run(
+    done = subprocess.run(
         [*command, "-a", json.dumps(arguments)],
         env=environment(),
         cwd=ROOT,
@@ -104,6 +112,7 @@ def ad_hoc(module: str, **arguments: Any) -> subprocess.CompletedProcess[str]:
         text=True,
         check=False,
     )
+    return Said(done.returncode, " ".join((done.stdout + done.stderr).split()))
 
 
 def container(name: str) -> str:

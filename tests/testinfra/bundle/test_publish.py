@@ -129,20 +129,20 @@ def test_what_nginx_refuses_is_taken_back(downloads: Host) -> None:
     finally:
         downloads.check_output("rm /etc/nginx/conf.d/zz-broken.conf")
     refused = ad_hoc("rustdesk_bundle_site", path=SITE, content="server { listen 443 ssl; nonsense; }")
-    assert refused.returncode != 0
-    assert "nonsense" in refused.stdout
+    assert refused.status != 0
+    assert "nonsense" in refused.output
     assert downloads.check_output(f"sha256sum {SITE}") == before
 
 
 def test_what_is_not_as_built_is_told_with_the_way_out(downloads: Host) -> None:
     certificate = downloads.file(CA).content_string
     good = {"url": URL, "release": served(downloads).release, "certificates": certificate}
-    told = ad_hoc("rustdesk_bundle_check", **good, archives={f"{NAME}.zip": "0" * 64}).stdout
+    told = ad_hoc("rustdesk_bundle_check", **good, archives={f"{NAME}.zip": "0" * 64}).output
     assert "fetch it on the host itself" in told
     assert "SHA256SUMS says" in told
-    told = ad_hoc("rustdesk_bundle_check", url=URL, release="1.4.9-00000000", archives={f"{NAME}.zip": "0" * 64}).stdout
+    told = ad_hoc("rustdesk_bundle_check", url=URL, release="1.4.9-00000000", archives={f"{NAME}.zip": "0" * 64}).output
     assert "customers' browsers will refuse it too" in told
-    told = ad_hoc("rustdesk_bundle_check", **{**good, "release": "1.4.9-00000000"}, archives={}, http_port=81).stdout
+    told = ad_hoc("rustdesk_bundle_check", **{**good, "release": "1.4.9-00000000"}, archives={}, http_port=81).output
     assert "does not answer" in told
 
 
