@@ -46,7 +46,9 @@ def as_converged() -> Iterator[None]:
     publish()
 
 
-@pytest.mark.parametrize("task", ["install | Install the packages", "publish | Serve it", "Reload nginx"])
+@pytest.mark.parametrize(
+    "task", ["install | Install the packages", "publish | Serve it", "service | Notice what nginx has missed"]
+)
 @pytest.mark.usefixtures("as_converged")
 def test_first_publication_killed(downloads: Host, task: str) -> None:
     removed = run({"state": "absent", "purge": True})
@@ -73,7 +75,7 @@ def test_next_publication_killed(downloads: Host) -> None:
 @pytest.mark.usefixtures("as_converged")
 def test_killed_before_the_reload(downloads: Host) -> None:
     """The notification is lost with the killed run: only the age of nginx's workers tells of the old site."""
-    killed_before("Reload nginx", hsts_seconds=77)
+    killed_before("service | Notice what nginx has missed", hsts_seconds=77)
     assert "max-age=77" in downloads.file(SITE).content_string
     assert "max-age=77" not in curl(downloads, f"{URL}/de/", "--head")
     publish(hsts_seconds=77)

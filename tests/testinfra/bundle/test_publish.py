@@ -116,8 +116,8 @@ def test_other_sites_are_left_alone(downloads: Host) -> None:
 
 
 def test_what_nginx_refuses_is_taken_back(downloads: Host) -> None:
-    """The name of the log is one that the preflight cannot know to be wrong."""
-    downloads.check_output("echo 'limit_req_zone $x zone=mine:1m rate=1r/s;' >/etc/nginx/conf.d/zz-broken.conf")
+    """Somebody else has broken the configuration, or the role's own file is what nginx does not take."""
+    downloads.check_output("echo 'gibberish;' >/etc/nginx/conf.d/zz-broken.conf")
     before = downloads.check_output(f"sha256sum {SITE}")
     try:
         done = run({"hsts_seconds": 61})
