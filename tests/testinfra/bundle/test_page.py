@@ -106,11 +106,10 @@ def test_nothing_sticks_out(window: Browser, language: str, width: int) -> None:
 
 def test_copy_button_fills_the_clipboard(window: Browser) -> None:
     window.open("de/")
-    window.allow_clipboard()
     button = window.driver.find_element(By.CSS_SELECTOR, "[data-copy=config-string]")
     button.click()
     window.wait("return document.querySelector('[data-copy=config-string]').classList.contains('done');")
-    assert window.clipboard() == window.text("config-string")
+    assert window.pasted() == window.text("config-string")
     assert button.text == "Kopiert"
     assert window.text("announcement") == "Kopiert"
 
