@@ -72,7 +72,7 @@ def check(launcher: Launcher, text: str, wanted: Settings) -> None:
         assert (answer["text"], answer["error"]) == (expected, "")
 
 
-@settings(max_examples=1500)
+@settings(max_examples=250)
 @given(files(), WANTED)
 def test_both_make_the_same_of_files(launcher: Launcher, text: str, wanted: Settings) -> None:
     check(launcher, text, wanted)
@@ -149,7 +149,7 @@ def test_both_take_the_same_for_toml(launcher: Launcher, text: str) -> None:
     assert (launcher.ask(text=text, settings={})["error"] == "") is is_toml
 
 
-@settings(max_examples=1500)
+@settings(max_examples=250)
 @given(
     st.sampled_from([case["text"] for case in VECTORS["cases"]] + VECTORS["valid"]),
     st.lists(st.tuples(st.integers(0, 200), st.sampled_from("[]{}=.,#'\"\\\n\r \ta1"), st.booleans()), max_size=3),
