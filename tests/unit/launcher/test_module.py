@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import json
 import shutil
@@ -225,6 +226,7 @@ def test_output_that_cannot_be_written_is_told(tmp_path: Path) -> None:
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], dict[str, str]]:
     """Throw-away certificates by their name."""
 
+    @functools.cache
     def make(name: str) -> dict[str, str]:
         folder = tmp_path_factory.mktemp(name)
         paths = {"certificate": str(folder / "certificate.pem"), "key": str(folder / "key.pem")}
