@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import json
 import shutil
@@ -23,6 +24,8 @@ from .toolchain import CACHE, ROOT, SOURCE, go
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from .crosscheck import Launcher
 
 PRIVATE_KEY = base64.b64encode(bytes(range(64))).decode()
 ONE: dict[str, Any] = {"architectures": ["amd64"]}
@@ -105,14 +108,11 @@ def test_site_is_what_the_programs_hold(programs: dict[str, Path]) -> None:
     ],
 )
 def test_configuration_string_is_that_of_the_filter(
-    changes: dict[str, Any], config: dict[str, str], tmp_path: Path
+    changes: dict[str, Any], config: dict[str, str], launcher: Launcher
 ) -> None:
-    source = tmp_path / "launcher"
-    shutil.copytree(SOURCE, source)
     arguments = {**ARGUMENTS, "reset_name": "rustdesk-reset.exe", "site": SITE | changes}
-    (source / "internal" / "site" / "site.json").write_text(site_file(arguments), encoding="utf-8")
-    done = go("run", "./cmd/launcher", "--print-config", folder=source)
-    assert done.stdout == encode(config | {"key": SITE["key"]}) + "\n", done.stderr
+    answer = launcher.ask(site=json.loads(site_file(arguments)))
+    assert answer["text"] == encode(config | {"key": SITE["key"]})
 
 
 # --- What is wrong --------------------------------------------------------------------------------------------------
@@ -226,6 +226,7 @@ def test_output_that_cannot_be_written_is_told(tmp_path: Path) -> None:
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], dict[str, str]]:
     """Throw-away certificates by their name."""
 
+    @functools.cache
     def make(name: str) -> dict[str, str]:
         folder = tmp_path_factory.mktemp(name)
         paths = {"certificate": str(folder / "certificate.pem"), "key": str(folder / "key.pem")}

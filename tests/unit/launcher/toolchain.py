@@ -17,7 +17,8 @@ OFFLINE = {
     "CGO_ENABLED": "0",
     "GOCACHE": str(CACHE),
     "GOENV": "off",
-    "GOFLAGS": "",
+    # As the module builds: what is compiled for one is then there for the other.
+    "GOFLAGS": "-trimpath",
     "GOPROXY": "off",
     "GOTOOLCHAIN": "local",
     "GOWORK": "off",
