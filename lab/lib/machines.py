@@ -51,7 +51,14 @@ def destroy(console: Console) -> bool:
 def _playbook(name: str, doing: str, console: Console, limit: str = "all") -> bool:
     lab = lab_name()
     console.say(f"{doing} the machines of lab {lab}")
-    command = ["ansible-playbook", "--inventory", INVENTORY, "--limit", f"localhost:{limit}", f"molecule/{OWNER}/{name}.yml"]
+    command = [
+        "ansible-playbook",
+        "--inventory",
+        INVENTORY,
+        "--limit",
+        f"localhost:{limit}",
+        f"molecule/{OWNER}/{name}.yml",
+    ]
     with console.doing(f"{doing} the machines"):
         status, output = run(command, None, {"RUSTDESK_LAB": lab})
     if status:
