@@ -7,6 +7,8 @@ import (
 	"os"
 	"sort"
 
+	"rustdesk-launcher/internal/configstring"
+	"rustdesk-launcher/internal/site"
 	"rustdesk-launcher/internal/toml"
 )
 
@@ -14,6 +16,7 @@ type request struct {
 	Text     string                        `json:"text"`
 	Settings map[string]map[string]*string `json:"settings"`
 	Without  string                        `json:"without"`
+	Site     *site.Site                    `json:"site"`
 }
 
 type answer struct {
@@ -22,8 +25,11 @@ type answer struct {
 	Unsafe bool   `json:"unsafe"`
 }
 
-func merged(asked request) (string, error) {
+func answered(asked request) (string, error) {
 	text := asked.Text
+	if asked.Site != nil {
+		return configstring.Encode(asked.Site.Config()), nil
+	}
 	if asked.Without != "" {
 		return toml.WithoutHeader(text, asked.Without)
 	}
@@ -61,7 +67,7 @@ func main() {
 			panic(err)
 		}
 		var said answer
-		if said.Text, err = merged(asked); err != nil {
+		if said.Text, err = answered(asked); err != nil {
 			said.Error = err.Error()
 			problem, isToml := err.(*toml.Error)
 			said.Unsafe = isToml && problem.Unsafe

@@ -47,3 +47,18 @@ func TestLeftoversOfKilledProgramsGo(t *testing.T) {
 		t.Error(found)
 	}
 }
+
+func TestNothingIsLeftWhenTheFileCannotBeReplaced(t *testing.T) {
+	folder := t.TempDir()
+	// A folder with something in it cannot be replaced by a file on any system.
+	path := filepath.Join(folder, "file")
+	if err := os.MkdirAll(filepath.Join(path, "below"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := Write(path, []byte("new")); err == nil {
+		t.Error("written")
+	}
+	if found, _ := os.ReadDir(folder); len(found) != 1 {
+		t.Error(found)
+	}
+}

@@ -64,7 +64,7 @@ func (d *document) with(found *table, name, key, value string) (string, error) {
 		}
 		result = body + gap + "[" + written(name) + "]" + end + line + end
 	case found.kind == inline:
-		result = d.withInline(found, line) + body[len(d.text):]
+		result = d.withInline(found, name, line) + body[len(d.text):]
 	case found.kind == headed:
 		section := d.sections[found.section]
 		at := min(section.insert, len(body))
@@ -81,17 +81,28 @@ func (d *document) with(found *table, name, key, value string) (string, error) {
 	return result, nil
 }
 
-// withInline adds to { a = 'x' } behind the last value, as far from it as the closing brace is.
-func (d *document) withInline(found *table, line string) string {
+// withInline adds to { a = 'x' } behind the last value: as far from it as the closing brace is, and what its line is indented.
+func (d *document) withInline(found *table, name, line string) string {
+	key := d.root.places[name].key
+	indent := indentOf(d.text[d.lineStart(key):key])
 	if found.pairs == 0 {
 		at := found.start + 1 + blanksAt(d.text[found.start+1:])
-		return d.text[:at] + line + d.text[at:]
+		return d.text[:at] + indent + line + d.text[at:]
 	}
-	gap := " "
-	if found.pairs == 1 {
-		gap = d.text[found.last : found.last+blanksAt(d.text[found.last:])]
+	gap := d.text[found.last:found.last+blanksAt(d.text[found.last:])] + indent
+	if gap == "" && found.pairs > 1 {
+		gap = " "
 	}
 	return d.text[:found.last] + "," + gap + line + d.text[found.last:]
+}
+
+// indentOf returns how much lines are indented that are added where one begins like this: by its first blanks, never by tabs.
+func indentOf(beginning string) string {
+	found := strings.TrimLeft(beginning, "\t")
+	if cut := strings.IndexByte(found, '\t'); cut >= 0 {
+		return found[:cut]
+	}
+	return found
 }
 
 func blanksAt(text string) int { return len(text) - len(strings.TrimLeft(text, " \t")) }

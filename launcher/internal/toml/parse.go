@@ -219,10 +219,7 @@ func (d *document) read(p *parser) {
 }
 
 func (p *parser) header(line int) (*table, *section) {
-	found := &section{start: line, indent: strings.TrimLeft(p.text[line:p.at], "\t")}
-	if cut := strings.IndexByte(found.indent, '\t'); cut >= 0 {
-		found.indent = found.indent[:cut]
-	}
+	found := &section{start: line, indent: indentOf(p.text[line:p.at])}
 	found.isArray = p.has("[[")
 	brackets := 1
 	if found.isArray {

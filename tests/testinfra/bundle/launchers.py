@@ -89,7 +89,13 @@ class User:
     def run(self, program: str, *arguments: str, **variables: str) -> Done:
         """Run a program of the bundle as this user, and return how it ended."""
         with self.start(program, *arguments, **variables) as process:
-            out, problems = process.communicate(timeout=SECONDS)
+            try:
+                out, problems = process.communicate(timeout=SECONDS)
+            except subprocess.TimeoutExpired:
+                # It has started a window that nobody closes, where it should not have.
+                process.kill()
+                inside("wine", unix(rf"{FOLDER}\rustdesk.exe"), "--stub-quit")
+                raise
         return subprocess.CompletedProcess([], process.returncode, out, problems)
 
     def start(self, program: str, *arguments: str, **variables: str) -> subprocess.Popen[str]:

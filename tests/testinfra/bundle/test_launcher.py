@@ -243,6 +243,15 @@ def test_quiet_run_leaves_a_log() -> None:
     assert f"RustDesk is set to {SERVER_NAME} now" in read(log).decode()
 
 
+def test_without_a_console_messages_are_windows_that_nobody_has_to_close_here() -> None:
+    # As from a double click: no output that anybody sees. Without a desktop the message box is over at once.
+    log = rf"{FOLDER}\protokoll.txt"
+    program = rf"{FOLDER}\{LAUNCHER}"
+    for arguments in (["--apply", "--log", log], ["--version"], ["--get-id"]):
+        inside("wine", "start", "/wait", program, *arguments)
+    assert f"RustDesk is set to {SERVER_NAME} now" in read(log).decode()
+
+
 # --- Checking -------------------------------------------------------------------------------------------------------
 
 

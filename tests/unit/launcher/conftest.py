@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from .toolchain import CACHE
+from .crosscheck import Launcher
+from .toolchain import CACHE, go
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,3 +18,13 @@ def _cache() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GOCACHE", str(CACHE))
         yield
+
+
+@pytest.fixture(scope="package")
+def launcher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launcher]:
+    program = tmp_path_factory.mktemp("crosscheck") / "crosscheck"
+    done = go("build", "-o", str(program), "./internal/crosscheck")
+    assert done.returncode == 0, done.stderr
+    found = Launcher(program)
+    yield found
+    found.end()

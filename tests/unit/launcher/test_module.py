@@ -24,6 +24,8 @@ from .toolchain import CACHE, ROOT, SOURCE, go
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from .crosscheck import Launcher
+
 PRIVATE_KEY = base64.b64encode(bytes(range(64))).decode()
 ONE: dict[str, Any] = {"architectures": ["amd64"]}
 PASSWORD = "correct horse battery staple"
@@ -105,14 +107,11 @@ def test_site_is_what_the_programs_hold(programs: dict[str, Path]) -> None:
     ],
 )
 def test_configuration_string_is_that_of_the_filter(
-    changes: dict[str, Any], config: dict[str, str], tmp_path: Path
+    changes: dict[str, Any], config: dict[str, str], launcher: Launcher
 ) -> None:
-    source = tmp_path / "launcher"
-    shutil.copytree(SOURCE, source)
     arguments = {**ARGUMENTS, "reset_name": "rustdesk-reset.exe", "site": SITE | changes}
-    (source / "internal" / "site" / "site.json").write_text(site_file(arguments), encoding="utf-8")
-    done = go("run", "./cmd/launcher", "--print-config", folder=source)
-    assert done.stdout == encode(config | {"key": SITE["key"]}) + "\n", done.stderr
+    answer = launcher.ask(site=json.loads(site_file(arguments)))
+    assert answer["text"] == encode(config | {"key": SITE["key"]})
 
 
 # --- What is wrong --------------------------------------------------------------------------------------------------

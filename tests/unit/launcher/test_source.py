@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from .toolchain import SOURCE, go, root, run
+from .toolchain import ROOT, SOURCE, go, root, run
 
 FUZZ_TARGETS = {"internal/toml": "FuzzMerge", "internal/wire": "FuzzDecodeAndFrames"}
 
@@ -53,3 +53,8 @@ def test_nothing_but_the_standard_library_is_used() -> None:
     assert foreign == set()
     assert not (SOURCE / "go.sum").exists()
     assert "require" not in (SOURCE / "go.mod").read_text(encoding="utf-8")
+
+
+def test_the_workflow_for_windows_has_the_same_toolchain() -> None:
+    workflow = (ROOT / ".github" / "workflows" / "windows.yml").read_text(encoding="utf-8")
+    assert re.findall(r'go-version: "(.*)"', workflow) == [go("env", "GOVERSION").stdout.strip().removeprefix("go")]

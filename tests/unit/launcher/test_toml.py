@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import tomllib
 from typing import TYPE_CHECKING, Any
 
@@ -13,46 +12,14 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from ..endpoints.test_toml_merge import VALUES, files  # noqa: TID252 - the tests are no installed package
-from .toolchain import ROOT, go
+from .toolchain import ROOT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from .crosscheck import Launcher
 
 VECTORS: dict[str, Any] = json.loads((ROOT / "tests" / "vectors" / "toml_merge.json").read_text(encoding="utf-8"))
 
 Settings = dict[str, dict[str, "str | None"]]
-
-
-class Launcher:
-    """The launchers' merge, behind a pipe."""
-
-    def __init__(self, program: Path) -> None:
-        self._process = subprocess.Popen([str(program)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-    def ask(self, **request: Any) -> dict[str, Any]:
-        """Have one request answered."""
-        assert self._process.stdin
-        assert self._process.stdout
-        self._process.stdin.write(json.dumps(request) + "\n")
-        self._process.stdin.flush()
-        answer: dict[str, Any] = json.loads(self._process.stdout.readline())
-        return answer
-
-    def end(self) -> None:
-        """Let it go, and see that it had no trouble."""
-        self._process.communicate()
-        assert self._process.returncode == 0
-
-
-@pytest.fixture(scope="module")
-def launcher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launcher]:
-    program = tmp_path_factory.mktemp("crosscheck") / "crosscheck"
-    done = go("build", "-o", str(program), "./internal/crosscheck")
-    assert done.returncode == 0, done.stderr
-    found = Launcher(program)
-    yield found
-    found.end()
 
 
 @pytest.mark.parametrize("case", VECTORS["cases"], ids=lambda case: case["name"])
