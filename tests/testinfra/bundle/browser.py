@@ -42,6 +42,7 @@ HEADERS = {
     ),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
+    "Permissions-Policy": "clipboard-read=(), clipboard-write=(self)",
 }
 """What the page is served with, and has to work with."""
 
@@ -175,17 +176,11 @@ class Browser:
         """Wait until a script returns true."""
         WebDriverWait(self.driver, seconds, 0.05).until(lambda _driver: self.run(script))
 
-    def allow_clipboard(self) -> None:
-        """Grant the page what a user grants by pressing its button."""
-        origin = "/".join(self.url.split("/")[:3])
-        permissions = ["clipboardReadWrite", "clipboardSanitizedWrite"]
-        self.devtools("Browser.grantPermissions", origin=origin, permissions=permissions)
-
-    def clipboard(self) -> str:
-        """Return what was copied."""
-        self.devtools("Page.bringToFront")
-        read = self.devtools("Runtime.evaluate", expression="navigator.clipboard.readText()", awaitPromise=True)
-        return str(read["result"]["value"])
+    def pasted(self) -> str:
+        """Paste the clipboard into a field, as a user does: the page itself is not allowed to read it."""
+        self.run("const field = document.createElement('textarea'); document.body.append(field); field.focus();")
+        self.devtools("Input.dispatchKeyEvent", type="keyDown", commands=["paste"])
+        return str(self.run("const field = document.activeElement; field.remove(); return field.value;"))
 
     def complaints(self) -> list[str]:
         """Return what the page was refused or failed at since this was asked last."""

@@ -69,7 +69,10 @@ _ACME_DOWNLOAD = {"launcher_name": "rustdesk-acme.exe", "archives": _DOWNLOAD["a
 SITES = {
     "gtr": Site(),
     "acme": Site(_ACME, {**_ACME_DOWNLOAD, "signature_public_key": ""}),
-    "ports": Site({**_ACME, **ports(31116, 31217), "rustdesk_api": "https://api.acme.example"}, _ACME_DOWNLOAD),
+    "ports": Site(
+        {**_ACME, **ports(31116, 31217), "rustdesk_api": "https://api.acme.example", "rustdesk_country": ""},
+        {**_ACME_DOWNLOAD, "released": ""},
+    ),
     "relays": Site(
         {
             **_ACME,
