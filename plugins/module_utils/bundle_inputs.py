@@ -174,7 +174,7 @@ def _site(inputs: Inputs) -> Iterator[str]:
             "site's variables"
         )
     yield from _contact(inputs)
-    if not re.fullmatch(r"[A-Z]{2}", str(inputs["country"])):
+    if not re.fullmatch(r"([A-Z]{2})?", str(inputs["country"])):
         yield f"{_name('country')}: '{inputs['country']}' is not a country; give two capital letters, such as DE"
 
 

@@ -173,7 +173,7 @@ def test_fault_is_told(changes: dict[str, Any], says: tuple[str, ...]) -> None:
 
 
 def test_all_faults_are_told_at_once() -> None:
-    found = bundle_inputs.faults(inputs(key="", country="", name="rustdesk", root="/"))
+    found = bundle_inputs.faults(inputs(key="", country="de", name="rustdesk", root="/"))
     assert len(found) == 4
 
 
