@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from ansible.module_utils import client_options
 from ansible.module_utils.ed25519 import KeyFormatError, is_private, parse_public
-from ansible.module_utils.server_inputs import is_address, split_endpoint
+from ansible.module_utils.server_inputs import is_host, split_endpoint
 
 PREFIX = "rustdesk_client_"
 
@@ -36,9 +36,6 @@ MACHINES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64"}
 
 QOS_PATHS = ("/etc/nftables-rustdesk-client.nft", "/etc/systemd/system/rustdesk-client-qos.service")
 
-_LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-# The last label of a name is never a number (RFC 1123 section 2.1), so a mistyped address is not taken for a name.
-_HOST_NAME = re.compile(rf"(?=.{{1,253}}\Z)({_LABEL}\.)*(?![0-9]+\.?\Z){_LABEL}\.?")
 _VERSION = re.compile(r"[0-9]{1,9}\.[0-9]{1,9}\.[0-9]{1,9}(-[0-9]{1,9})?")
 _SHA256 = re.compile(r"[0-9A-Fa-f]{64}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -201,15 +198,11 @@ def _is_user(name: str) -> bool:
     return bool(name.strip()) and not re.search(r"[/\\:\x00-\x1f]", name)
 
 
-def _is_host(text: str) -> bool:
-    return is_address(text) or bool(_HOST_NAME.fullmatch(text))
-
-
 def _endpoint_fault(text: str) -> str:
     host, port = split_endpoint(text)
     if "://" in text:
         return f"'{text}' is a URL; give the name alone, such as rustdesk.example.org"
-    if not _is_host(host) or (port and not 0 < int(port) < 2**16):
+    if not is_host(host) or (port and not 0 < int(port) < 2**16):
         return f"'{text}' is not host or host:port; give a name such as rustdesk.example.org"
     return ""
 
@@ -397,7 +390,7 @@ def _proxy_url(url: str) -> Iterator[str]:
             f"{_name('proxy_url')}: has a user or a password in it; give them with {_name('proxy_username')} and "
             f"{_name('proxy_password')}"
         )
-    elif parts.scheme not in SCHEMES or not _is_host(host) or not port or parts.path not in ("", "/"):
+    elif parts.scheme not in SCHEMES or not is_host(host) or not port or parts.path not in ("", "/"):
         yield (
             f"{_name('proxy_url')}: '{url}' is not a proxy; "
             "write it like socks5://proxy.example.org:1080 (or http, https)"

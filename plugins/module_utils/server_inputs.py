@@ -161,7 +161,8 @@ def _name(variable: str) -> str:
     return PREFIX + variable
 
 
-def _is_host(text: str) -> bool:
+def is_host(text: str) -> bool:
+    """Tell whether a text can be the name or the address of a host."""
     return is_address(text) or bool(_HOST_NAME.fullmatch(text))
 
 
@@ -171,7 +172,7 @@ def _is_port(text: str) -> bool:
 
 def _is_endpoint(text: str) -> bool:
     host, port = split_endpoint(text)
-    return _is_host(host) and (not port or _is_port(port))
+    return is_host(host) and (not port or _is_port(port))
 
 
 def _url_fault(text: str) -> str:
@@ -346,7 +347,7 @@ def _names(inputs: Inputs) -> Iterator[str]:
     host = str(inputs["host"])
     if not host:
         yield f"{_name('host')}: is empty; give the name clients connect to, for all roles as rustdesk_host"
-    elif not _is_host(host):
+    elif not is_host(host):
         yield (
             f"{_name('host')}: '{host}' is neither a host name nor an address; "
             f"give the bare name (a port goes into {_name('port')})"
@@ -523,7 +524,7 @@ def _verification(inputs: Inputs) -> Iterator[str]:
     if int(inputs["verify_timeout"]) < 1:
         yield f"{_name('verify_timeout')}: {inputs['verify_timeout']} is not a time; give seconds, 1 or more"
     address = str(inputs["verify_address"])
-    if address and not _is_host(address):
+    if address and not is_host(address):
         yield (
             f"{_name('verify_address')}: '{address}' is neither a host name nor an address; "
             "give what clients reach the host by, without a port"
