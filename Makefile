@@ -21,6 +21,10 @@ demo: bootstrap ## deploy the service to lab machines, prove it over the wire, s
 test: ## everything CI checks
 	@began=$$(date +%s) && lab/bootstrap && $(PYTHON3) lab/lib/check.py --bootstrap-seconds $$(($$(date +%s) - began))
 
+.PHONY: bundle
+bundle: bootstrap ## build what customers download, into dist/; ARGS go to ansible-playbook
+	@$(PYTHON3) lab/lib/bundle.py build $(if $(ARGS),-- $(ARGS))
+
 ##@ Daily work
 
 .PHONY: bootstrap

@@ -18,19 +18,24 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 SUITES = ROOT / ".cache" / "lab-suites"
 WINDOWS = "windows"
+BROWSER = "browser"
 OPTIONAL_SUITES = frozenset({"noble", WINDOWS})
 KEYS = ROOT / ".cache" / "lab-ssh"
 
 
 @dataclass(frozen=True)
 class Machine:
-    """One container. It answers to ``aliases`` too on the lab's network; ``command`` goes to its systemd."""
+    """One container. It answers to ``aliases`` too on the lab's network; ``command`` goes to its systemd.
+
+    ``needs`` is another suite whose image holds something for it.
+    """
 
     name: str
     group: str
     suite: str
     aliases: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
+    needs: str = ""
 
 
 MACHINES = (
@@ -44,6 +49,8 @@ MACHINES = (
     Machine("endpoint-nftables", "rustdesk_endpoints_linux", "bookworm"),
     Machine("endpoint-plain", "rustdesk_endpoints_linux", "trixie"),
     Machine("endpoint-windows", "rustdesk_endpoints_windows", WINDOWS),
+    Machine("downloads", "rustdesk_downloads", "trixie", aliases=("dl.lab.test",), needs=WINDOWS),
+    Machine("browser", "lab_browsers", BROWSER),
     Machine(
         "outside",
         "lab_outside",
@@ -59,7 +66,8 @@ PARENTS = {"rustdesk_endpoints": ("rustdesk_endpoints_linux", "rustdesk_endpoint
 
 def available(machines: tuple[Machine, ...], built: frozenset[str]) -> tuple[Machine, ...]:
     """The machines this computer can start: an optional suite needs its image, the others are always meant."""
-    return tuple(m for m in machines if m.suite in built or m.suite not in OPTIONAL_SUITES)
+    wanted = ({m.suite, m.needs} & OPTIONAL_SUITES for m in machines)
+    return tuple(m for m, suites in zip(machines, wanted, strict=True) if suites <= built)
 
 
 def built_suites(path: Path = SUITES) -> frozenset[str]:
@@ -82,7 +90,9 @@ def uplink_mtu(routes: Path = Path("/proc/net/route"), interfaces: Path = Path("
 
 def image(machine: Machine) -> str:
     """The image a machine is started from."""
-    return "rustdesk-lab/windows:trixie" if machine.suite == WINDOWS else f"rustdesk-lab/host:{machine.suite}"
+    if machine.suite in (WINDOWS, BROWSER):
+        return f"rustdesk-lab/{machine.suite}:trixie"
+    return f"rustdesk-lab/host:{machine.suite}"
 
 
 def windows_connection(container: str, keys: Path = KEYS) -> dict[str, object]:

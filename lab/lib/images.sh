@@ -5,11 +5,12 @@ ubuntu_mirror=${UBUNTU_MIRROR:-http://archive.ubuntu.com/ubuntu}
 suites_file=.cache/lab-suites
 left_out=.cache/noble-left-out
 windows_image=rustdesk-lab/windows:trixie
+browser_image=rustdesk-lab/browser:trixie
 
 base_of() {
     case $1 in
         noble) echo ubuntu:24.04 ;;
-        windows) echo debian:trixie-slim ;;
+        windows | browser) echo debian:trixie-slim ;;
         *) echo "debian:$1-slim" ;;
     esac
 }
@@ -18,6 +19,7 @@ base_of() {
 inputs_of() {
     case $1 in
         windows) echo lab/images/windows lab/windows ;;
+        browser) echo lab/images/browser ;;
         *) echo lab/images/host ;;
     esac
 }
@@ -33,9 +35,11 @@ inputs_hash() {
 current() {
     want=$(inputs_hash)
     want_windows=$(inputs_hash windows)
+    want_browser=$(inputs_hash browser)
     for suite in "$@"; do
         case $suite in
             windows) set -- "$@" "$windows_image" ;;
+            browser) set -- "$@" "$browser_image" ;;
             *) set -- "$@" "rustdesk-lab/host:$suite" ;;
         esac
         shift
@@ -45,6 +49,7 @@ current() {
             for tag in $tags; do
                 case $hash:$tag in
                     "$want_windows:$windows_image") echo windows ;;
+                    "$want_browser:$browser_image") echo browser ;;
                     "$want:rustdesk-lab/host:"*) echo "${tag#*:}" ;;
                 esac
             done
@@ -96,6 +101,15 @@ build_windows_image() {
     docker buildx version >/dev/null 2>&1 || export DOCKER_BUILDKIT=0
     retry 2 docker build -q --label "rustdesk-lab.inputs=$(inputs_hash windows)" -t "$windows_image" \
         -f lab/images/windows/Dockerfile lab
+}
+
+# build_browser_image PULL: Chromium and its driver. Runs as a job.
+build_browser_image() {
+    debian_13 "$1" || return 1
+    say "building $browser_image"
+    docker buildx version >/dev/null 2>&1 || export DOCKER_BUILDKIT=0
+    retry 2 docker build -q --network host --label "rustdesk-lab.inputs=$(inputs_hash browser)" -t "$browser_image" \
+        lab/images/browser
 }
 
 # windows_possible: its programs are for one kind of processor, and nothing here emulates another.

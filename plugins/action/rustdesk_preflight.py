@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +20,8 @@ from ansible.plugins.action import ActionBase
 ansible.module_utils.__path__.append(str(Path(__file__).parents[1] / "module_utils"))
 
 from ansible.module_utils import (
+    bundle_inputs,
+    bundle_plan,
     client_checks,
     client_inputs,
     firewall_inputs,
@@ -42,6 +46,7 @@ class Checks:
         host_faults: every fault that shows when the variables meet what that module returned.
         known: what the role is told besides what that module returned.
         texts: a variable of the role that is evaluated once the others are sound, and joins them as `texts`.
+        alone: what the role is told where no host is met.
     """
 
     faults: Callable[[Inputs], Iterable[str]]
@@ -49,6 +54,7 @@ class Checks:
     host_faults: Callable[[Inputs, Mapping[str, Any]], Iterable[str]]
     known: Callable[[Inputs, Mapping[str, Any]], Mapping[str, Any]] = lambda _inputs, _host: {}
     texts: str = ""
+    alone: Callable[[Inputs], Mapping[str, Any]] = lambda _inputs: {}
 
 
 def _look_for_server(inputs: Inputs) -> tuple[str, dict[str, Any]]:
@@ -88,7 +94,26 @@ ROLES = {
         known=firewall_plan.known,
         texts="__rustdesk_firewall_texts",
     ),
+    "rustdesk_bundle": Checks(
+        faults=bundle_inputs.faults,
+        look=bundle_plan.look,
+        host_faults=bundle_inputs.host_faults,
+        known=bundle_plan.known,
+        alone=bundle_plan.controller,
+    ),
 }
+
+BUNDLE_FILES = (
+    "client_file",
+    "client_arm64_file",
+    "authenticode_certificate",
+    "authenticode_key",
+    "signature_key_file",
+    "certificate_file",
+    "certificate_key_file",
+    "verify_ca_file",
+)
+"""Variables of rustdesk_bundle that name a file on the controller."""
 
 _REFERENCE = re.compile(r"\{\{\s*(rustdesk_\w+)")
 """The variable that a template of a role's default begins with."""
@@ -135,7 +160,8 @@ class ActionModule(ActionBase):
         if host.get("failed"):
             return result | host
         known = {name: value for name, value in host.items() if name not in ("invocation", "changed")}
-        return {**result, **known, "changed": False, **(checks.known(inputs, host) if looks else {})}
+        told = checks.known(inputs, host) if looks else checks.alone(inputs)
+        return {**result, **known, "changed": False, **told}
 
     def _spec(self, role_path: Path) -> dict[str, Any]:
         content = yaml.safe_load((role_path / "meta" / "argument_specs.yml").read_text(encoding="utf-8"))
@@ -172,6 +198,8 @@ class ActionModule(ActionBase):
         inputs["inventory_hosts"] = list(variables.get("hostvars", {}))
         if prefix == server_inputs.PREFIX:
             return inputs | self._server_inputs(inputs, own, variables)
+        if prefix == bundle_inputs.PREFIX:
+            return inputs | self._bundle_inputs(inputs, variables)
         how = [self._templar.template(variables.get(f"ansible_{name}", "")) for name in ("shell_type", "connection")]
         # A look at the role's own work is not disturbed by what is still to be confirmed.
         again = role_inputs.as_bool(self._task.args.get("again", False))
@@ -193,6 +221,30 @@ class ActionModule(ActionBase):
             "releases": self._templar.template(variables["__rustdesk_server_releases"]),
             "files": self._templar.template(variables["__rustdesk_server_files"]),
         }
+
+    def _bundle_inputs(self, inputs: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
+        named = {name: str(inputs[name]) for name in BUNDLE_FILES}
+        texts = {name: self._text(named[name]) for name in ("certificate_file", "certificate_key_file")}
+        return {
+            "paths": {name: self._found(path) for name, path in named.items()},
+            "texts_of": texts,
+            "digests_of": {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()},
+            "packages": self._templar.template(variables["__rustdesk_bundle_packages"]),
+            "publishes": role_inputs.as_bool(self._task.args.get("look", True)),
+            "now": time.time(),
+            "site": self._templar.template(variables["__rustdesk_bundle_site"]),
+            "certificate": self._templar.template(variables["__rustdesk_bundle_certificate"]),
+            "certificate_key": self._templar.template(variables["__rustdesk_bundle_key"]),
+            "files": self._templar.template(variables["__rustdesk_bundle_files"]),
+        }
+
+    def _text(self, path: str) -> str:
+        """Return what a file on the controller holds, decrypted where it is vaulted; "" when it cannot be read."""
+        found = self._found(path)
+        try:
+            return str(self._loader.get_text_file_contents(found)) if found else ""
+        except AnsibleError:
+            return ""
 
     def _default(self, option: Mapping[str, Any]) -> Any:
         """Return an option's default; one that is an expression refers to the site, which may be what is at fault."""

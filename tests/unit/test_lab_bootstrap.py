@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # Tests run as root too, in CI's container; what is tested here is not to be root.
 UNPRIVILEGED = 65534 if os.geteuid() == 0 else None
 TOOLS = ["awk", "cat", "chmod", "cp", "cut", "date", "dirname", "env", "find", "grep", "id", "mkdir", "mktemp", "mv"]
-TOOLS += ["python3", "rm", "sed", "sh", "sha256sum", "sleep", "sort", "ssh", "stat", "tail", "tr"]
+TOOLS += ["gpg", "minisign", "python3", "rm", "sed", "sh", "sha256sum", "sleep", "sort", "ssh", "stat", "tail", "tr"]
 ENGINE_RUNS = "exit 0"
 ENGINE_DOWN = "exit 1"
 
@@ -93,7 +93,8 @@ def stamp(machine: Machine) -> None:
 def images(machine: Machine, *suites: str) -> None:
     """Pretend that the engine runs and has these images."""
     hashes = {suite: inputs_hash(machine, suite) for suite in suites}
-    tags = {suite: f"rustdesk-lab/host:{suite}" for suite in suites} | {"windows": "rustdesk-lab/windows:trixie"}
+    own = {suite: f"rustdesk-lab/{suite}:trixie" for suite in ("browser", "windows")}
+    tags = {suite: f"rustdesk-lab/host:{suite}" for suite in suites} | own
     lines = "\n".join(f"echo {hashes[suite]} {tags[suite]}" for suite in suites)
     machine.program("docker", f'echo "$@" >>{machine.root}/docker.log\n[ "$1" = image ] || exit 0\n{lines}')
 
@@ -144,47 +145,48 @@ def test_engine_that_is_down_needs_root(machine: Machine) -> None:
 
 def test_ready_machine_is_left_alone_and_nothing_is_said(machine: Machine) -> None:
     stamp(machine)
-    images(machine, "bookworm", "trixie", "noble", "windows")
+    images(machine, "bookworm", "trixie", "noble", "windows", "browser")
     assert machine.bootstrap() == (0, "")
-    assert (machine.checkout / ".cache" / "lab-suites").read_text() == "bookworm\nnoble\ntrixie\nwindows\n"
+    assert (machine.checkout / ".cache" / "lab-suites").read_text() == "bookworm\nbrowser\nnoble\ntrixie\nwindows\n"
     calls = (machine.root / "docker.log").read_text().splitlines()
     assert {call.split()[0] for call in calls} == {"version", "image"}
 
 
 def test_ubuntu_is_left_out_when_its_archive_does_not_answer(machine: Machine) -> None:
     stamp(machine)
-    images(machine, "bookworm", "trixie", "windows")
+    images(machine, "bookworm", "trixie", "windows", "browser")
     nowhere = "http://127.0.0.1:9/ubuntu"
     assert machine.bootstrap(UBUNTU_MIRROR=nowhere) == (
         0,
         "==> Ubuntu 24.04 is left out: its archive does not answer\n",
     )
-    assert (machine.checkout / ".cache" / "lab-suites").read_text() == "bookworm\ntrixie\nwindows\n"
+    assert (machine.checkout / ".cache" / "lab-suites").read_text() == "bookworm\nbrowser\ntrixie\nwindows\n"
     assert machine.bootstrap(UBUNTU_MIRROR=nowhere) == (0, ""), "a refusal is remembered for a day"
 
 
 def test_windows_is_left_out_on_another_processor(machine: Machine) -> None:
     stamp(machine)
-    images(machine, "bookworm", "trixie", "noble")
+    images(machine, "bookworm", "trixie", "noble", "browser")
     machine.program("docker", (machine.bin / "docker").read_text().replace("|| exit 0", "|| { echo arm64; exit 0; }"))
     said = "==> the Windows machine is left out: it needs an amd64 processor\n"
     assert machine.bootstrap() == (0, said)
-    assert (machine.checkout / ".cache" / "lab-suites").read_text() == "bookworm\nnoble\ntrixie\n"
+    assert (machine.checkout / ".cache" / "lab-suites").read_text() == "bookworm\nbrowser\nnoble\ntrixie\n"
 
 
 @pytest.mark.parametrize(
     ("changed", "left"),
     [
-        ("lab/images/host/container-init", "windows\n"),
-        ("lab/images/windows/gate", "bookworm\ntrixie\n"),
-        ("lab/windows/windows_lab/powershell.py", "bookworm\ntrixie\n"),
-        ("lab/windows/README.md", "bookworm\ntrixie\nwindows\n"),
+        ("lab/images/host/container-init", "windows\nbrowser\n"),
+        ("lab/images/windows/gate", "bookworm\ntrixie\nbrowser\n"),
+        ("lab/windows/windows_lab/powershell.py", "bookworm\ntrixie\nbrowser\n"),
+        ("lab/images/browser/Dockerfile", "bookworm\ntrixie\nwindows\n"),
+        ("lab/windows/README.md", "bookworm\ntrixie\nwindows\nbrowser\n"),
     ],
 )
 def test_image_is_built_anew_when_its_inputs_change(machine: Machine, changed: str, left: str) -> None:
-    images(machine, "bookworm", "trixie", "windows")
-    ask = "lab() { . lab/lib/images.sh; current bookworm trixie windows; }; lab"
-    assert machine.run(ask) == (0, "bookworm\ntrixie\nwindows\n")
+    images(machine, "bookworm", "trixie", "windows", "browser")
+    ask = "lab() { . lab/lib/images.sh; current bookworm trixie windows browser; }; lab"
+    assert machine.run(ask) == (0, "bookworm\ntrixie\nwindows\nbrowser\n")
     with (machine.checkout / changed).open("a") as file:
         file.write("# changed\n")
     assert machine.run(ask) == (0, left)

@@ -1,0 +1,3 @@
+module rustdesk-launcher
+
+go 1.27

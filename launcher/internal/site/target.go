@@ -1,0 +1,30 @@
+package site
+
+import (
+	"net"
+	"strconv"
+
+	"rustdesk-launcher/internal/proof"
+)
+
+// Target returns where the proofs find the server.
+func (s Site) Target() proof.Target {
+	target := proof.Target{Host: s.Host, Port: s.Port, RelayHost: s.Host, RelayPort: s.RelayPort, Key: s.Key}
+	if s.Relay == "" {
+		return target
+	}
+	target.RelayHost, target.RelayPort = unbracketed(s.Relay), s.RelayPort
+	if host, port, err := net.SplitHostPort(s.Relay); err == nil {
+		// The build has checked that it is a number.
+		target.RelayHost = host
+		target.RelayPort, _ = strconv.Atoi(port)
+	}
+	return target
+}
+
+func unbracketed(host string) string {
+	if len(host) > 2 && host[0] == '[' && host[len(host)-1] == ']' {
+		return host[1 : len(host)-1]
+	}
+	return host
+}

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: MIT
+"""What the preflight of the role rustdesk_bundle looks at, and what it returns.
+
+Runs on the controller.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ansible.module_utils import bundle_inputs
+from ansible.module_utils.bundle_certificates import to_be_made
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ansible.module_utils.bundle_inputs import Inputs
+
+PACKAGES = ("nginx", "certbot", "python3-cryptography")
+"""Packages that the role needs on a host, whatever its variables."""
+
+
+def look(inputs: Inputs) -> tuple[str, dict[str, Any]]:
+    """Return the module that looks at the host, and its arguments."""
+    present = inputs["state"] == "present"
+    return "rustdesk_bundle_info", {
+        "root": inputs["root"],
+        "server_name": bundle_inputs.server_name(inputs) or "none",
+        "site": inputs["site"],
+        "ports": [int(inputs["http_port"]), bundle_inputs.https_port(inputs)] if present else [],
+        "files": inputs["files"],
+        "certificate": inputs["certificate"] or None,
+        "key": inputs["certificate_key"] or None,
+        "packages": list(PACKAGES),
+    }
+
+
+def controller(inputs: Inputs) -> dict[str, Any]:
+    """Return what the role needs to know of the controller."""
+    builds = inputs["state"] == "present" and not inputs["release"]
+    return {"clients": bundle_inputs.clients(inputs) if builds else []}
+
+
+def known(inputs: Inputs, host: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the role needs to know besides what the host has said."""
+    return controller(inputs) | {"certificate_pending": _certificate_pending(inputs, host)}
+
+
+def _certificate_pending(inputs: Inputs, host: Mapping[str, Any]) -> str:
+    """Say why the certificate has to be brought, made or requested; "" when it has not."""
+    if inputs["state"] == "absent":
+        return ""
+    certificate = host["certificate"]
+    if inputs["tls"] == "given":
+        if not inputs["certificate_file"]:
+            return ""
+        names = {"certificate": "certificate_file", "certificate_key": "certificate_key_file"}
+        other = [path for path, name in names.items() if host["files"][inputs[path]] != inputs["digests_of"][name]]
+        return "another one is given" if other else ""
+    host_name = bundle_inputs.server_name(inputs)
+    fault = to_be_made(certificate["pem"], certificate["fault"], host_name, inputs["now"])
+    if inputs["tls"] == "acme" and certificate["pem"] and not certificate["fault"]:
+        # certbot renews it by itself; only a name that has changed is the role's to ask for.
+        return fault if f"not for {host_name}" in fault else ""
+    return fault

@@ -1,0 +1,154 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: MIT
+"""Sign a list of checksums with minisign or GnuPG."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: rustdesk_bundle_signature
+short_description: Sign a list of checksums with minisign or GnuPG
+description:
+  - Writes C(<path>.minisig) or C(<path>.asc). A signature of GnuPG that is there and right stays, as it has its time
+    in it; one of minisign is the same each time.
+  - The password reaches the program on its standard input only. GnuPG works in a directory of its own that is removed.
+options:
+  path:
+    description: The file that is signed.
+    type: path
+    required: true
+  method:
+    description: What signs it.
+    type: str
+    choices: [minisign, gpg]
+    required: true
+  key_file:
+    description: The secret key, of minisign or as C(gpg --export-secret-keys) writes it.
+    type: path
+    required: true
+  password:
+    description: Its password.
+    type: str
+    default: ""
+  comment:
+    description: What minisign signs along with the file and shows to whoever checks it.
+    type: str
+    default: ""
+attributes:
+  check_mode:
+    support: full
+    details: In check mode the key is not tried.
+  diff_mode:
+    support: none
+author:
+  - The rustdesk roles maintainers
+"""
+
+EXAMPLES = r"""
+- name: Sign the checksums
+  rustdesk_bundle_signature:
+    path: dist/SHA256SUMS
+    method: minisign
+    key_file: /root/minisign.key
+    password: "{{ vaulted_password }}"
+    comment: rustdesk-acme 1.4.9-0f3a9c21
+"""
+
+RETURN = r"""
+signature:
+  description: The file with the signature.
+  returned: always
+  type: str
+  sample: dist/SHA256SUMS.minisig
+"""
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.bundle_build import write_if_other
+
+SUFFIXES = {"minisign": ".minisig", "gpg": ".asc"}
+
+
+def minisign(module: AnsibleModule, program: str, path: Path, fresh: Path) -> str:
+    """Sign with minisign; return what it says against it, or ""."""
+    params = module.params
+    command = [program, "-S", "-q", "-s", params["key_file"], "-m", str(path), "-x", str(fresh)]
+    command += ["-t", params["comment"], "-c", f"signature of {path.name}"]
+    code, out, err = module.run_command(command, data=params["password"])
+    # It asks for the password on its standard output.
+    return (err or out).replace("Password:", "").strip() or "it does not say why" if code else ""
+
+
+def gpg(module: AnsibleModule, program: str, path: Path, fresh: Path, home: Path) -> str:
+    """Sign with GnuPG; return what it says against it, or "". A signature that is there and right is taken over."""
+    common = [program, "--homedir", str(home), "--batch", "--quiet", "--pinentry-mode", "loopback"]
+    code, _out, err = module.run_command(
+        [*common, "--passphrase-fd", "0", "--import", module.params["key_file"]], data=module.params["password"]
+    )
+    if code:
+        return err.strip()
+    existing = path.with_name(path.name + SUFFIXES["gpg"])
+    if existing.is_file():
+        code, _out, _err = module.run_command([*common, "--verify", str(existing), str(path)])
+        if code == 0:
+            shutil.copyfile(existing, fresh)
+            return ""
+    sign = ["--passphrase-fd", "0", "--armor", "--detach-sign", "--output", str(fresh), str(path)]
+    code, _out, err = module.run_command([*common, *sign], data=module.params["password"])
+    return err.strip() or "it does not say why" if code else ""
+
+
+def sign(module: AnsibleModule, program: str, path: Path) -> bytes:
+    """Return the signature of a file, or fail with what the program says."""
+    # Short: the socket of gpg's agent is in it, and a socket's path has an end.
+    home = Path(tempfile.mkdtemp(prefix="sign-"))
+    try:
+        fresh = home / "signature"
+        if module.params["method"] == "minisign":
+            said = minisign(module, program, path, fresh)
+        else:
+            said = gpg(module, program, path, fresh, home)
+            agent = module.get_bin_path("gpgconf")
+            if agent:
+                module.run_command([agent, "--homedir", str(home), "--kill", "all"])
+        if said:
+            text = said.replace(str(home), "")
+            if module.params["password"]:
+                text = text.replace(module.params["password"], "…")
+            module.fail_json(msg=f"{module.params['method']} does not sign with {module.params['key_file']}: {text}")
+        return fresh.read_bytes()
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "path": {"type": "path", "required": True},
+            "method": {"type": "str", "choices": ["minisign", "gpg"], "required": True},
+            "key_file": {"type": "path", "required": True, "no_log": False},
+            "password": {"type": "str", "default": "", "no_log": True},
+            "comment": {"type": "str", "default": ""},
+        },
+        supports_check_mode=True,
+    )
+    method, path = module.params["method"], Path(module.params["path"])
+    signature = path.with_name(path.name + SUFFIXES[method])
+    program = module.get_bin_path(method)
+    if program is None:
+        module.fail_json(msg=f"{method} is not installed on the controller; install it, or sign nothing")
+    if module.check_mode:
+        module.exit_json(changed=not signature.exists(), signature=str(signature))
+    try:
+        changed = write_if_other(signature, sign(module, program, path))
+    except OSError as error:
+        module.fail_json(msg=f"{error.filename or path}: {error.strerror or error}")
+    module.exit_json(changed=changed, signature=str(signature))
+
+
+if __name__ == "__main__":
+    main()

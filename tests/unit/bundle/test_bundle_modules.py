@@ -1,0 +1,158 @@
+"""What the bundle's modules document is what they take, and nginx's word counts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import rustdesk_bundle_archive
+import rustdesk_bundle_assemble
+import rustdesk_bundle_check
+import rustdesk_bundle_info
+import rustdesk_bundle_pack
+import rustdesk_bundle_publish
+import rustdesk_bundle_signature
+import rustdesk_bundle_site
+import yaml
+
+from ..server.support import run_module  # noqa: TID252 - the tests are no installed package
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import ModuleType
+
+MODULES: list[ModuleType] = [
+    rustdesk_bundle_archive,
+    rustdesk_bundle_assemble,
+    rustdesk_bundle_check,
+    rustdesk_bundle_info,
+    rustdesk_bundle_pack,
+    rustdesk_bundle_publish,
+    rustdesk_bundle_signature,
+    rustdesk_bundle_site,
+]
+
+
+class StoppedError(Exception):
+    """Ends a module where it has said what it takes."""
+
+
+def argument_spec(module: ModuleType, monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, Any]]:
+    taken: dict[str, Any] = {}
+
+    def stop(**arguments: object) -> None:
+        taken.update(arguments)
+        raise StoppedError
+
+    monkeypatch.setattr(module, "AnsibleModule", stop)
+    with pytest.raises(StoppedError):
+        module.main()
+    assert taken["supports_check_mode"] is True
+    spec: dict[str, dict[str, Any]] = taken["argument_spec"]
+    return spec
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
+def test_options_are_documented_as_they_are(module: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    documented = yaml.safe_load(module.DOCUMENTATION)["options"]
+    taken = argument_spec(module, monkeypatch)
+    assert documented.keys() == taken.keys()
+    for name, option in taken.items():
+        assert documented[name]["description"]
+        for part in ("type", "default", "elements", "choices"):
+            assert documented[name].get(part) == option.get(part), f"{name}: {part}"
+        assert documented[name].get("required", False) == option.get("required", False)
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
+def test_examples_use_only_what_there_is(module: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = argument_spec(module, monkeypatch)
+    name = module.__name__
+    assert yaml.safe_load(module.DOCUMENTATION)["module"] == name
+    for task in yaml.safe_load(module.EXAMPLES):
+        assert task[name].keys() <= taken.keys()
+        assert {option for option, spec in taken.items() if spec.get("required")} <= task[name].keys()
+
+
+def test_info_returns_what_it_documents(tmp_path: Path) -> None:
+    arguments = {"root": str(tmp_path), "server_name": "dl.example.org", "site": str(tmp_path / "site.conf")}
+    result = run_module(rustdesk_bundle_info.main, arguments)
+    documented = yaml.safe_load(rustdesk_bundle_info.RETURN)
+    assert documented.keys() == result.keys() - {"changed", "invocation", "warnings", "deprecations"}
+    for name, text in documented.items():
+        assert isinstance(
+            result[name], {"str": str, "bool": bool, "int": int, "list": list, "dict": dict}[text["type"]]
+        )
+    assert result["root_fault"] == ""
+    assert not result["root_exists"]
+
+
+@pytest.mark.parametrize(
+    ("text", "claimed"),
+    [
+        ("server { listen 80; server_name www.example.org dl.example.org; }", True),
+        ("    server_name dl.example.org;", True),
+        ("server_name\n  www.example.org\n  dl.example.org;", True),
+        ("# server_name dl.example.org;", False),
+        ("server_name my-dl.example.org dl.example.org.net;", False),
+        ("server_name www.example.org; # dl.example.org", False),
+        ("set $my_server_name dl.example.org;", False),
+    ],
+)
+def test_who_claims_the_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, claimed: bool) -> None:
+    monkeypatch.setattr(rustdesk_bundle_info, "NGINX", tmp_path)
+    (tmp_path / "conf.d").mkdir()
+    (tmp_path / "conf.d" / "theirs.conf").write_text(text)
+    own = tmp_path / "conf.d" / "own.conf"
+    own.write_text("server_name dl.example.org;")
+    assert bool(rustdesk_bundle_info.claims("dl.example.org", own)) == claimed
+
+
+# --- A site's file ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file of the configuration of an nginx that refuses any with "nonsense" in it."""
+    directory = tmp_path / "conf.d"
+    directory.mkdir()
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    nginx = programs / "nginx"
+    nginx.write_text(f"#!/bin/sh\ngrep -rl nonsense {directory} >&2 && exit 1\nexit 0\n")
+    nginx.chmod(0o755)
+    monkeypatch.setenv("PATH", str(programs), prepend=":")
+    return directory / "rustdesk-bundle.conf"
+
+
+def write(path: Path, content: str, *, check: bool = False, state: str = "present") -> dict[str, Any]:
+    arguments = {"path": str(path), "content": content, "state": state}
+    return run_module(rustdesk_bundle_site.main, arguments, check=check)
+
+
+def test_a_site_is_written_and_removed(site: Path) -> None:
+    assert write(site, "server {}", check=True)["changed"]
+    assert not site.exists()
+    assert write(site, "server {}")["changed"]
+    assert (site.read_text(), site.stat().st_mode & 0o777) == ("server {}", 0o644)
+    assert not write(site, "server {}")["changed"]
+    assert write(site, "", state="absent")["changed"]
+    assert not write(site, "", state="absent")["changed"]
+    assert list(site.parent.iterdir()) == []
+
+
+def test_a_refused_site_is_taken_back(site: Path) -> None:
+    assert "taken back" in write(site, "nonsense")["msg"]
+    assert not site.exists()
+    write(site, "server {}")
+    assert "rustdesk-bundle.conf" in write(site, "nonsense")["msg"]
+    assert site.read_text() == "server {}"
+    assert list(site.parent.iterdir()) == [site]
+
+
+def test_an_earlier_fault_is_told_as_such(site: Path) -> None:
+    (site.parent / "theirs.conf").write_text("nonsense")
+    message = write(site, "server {}")["msg"]
+    assert "theirs.conf" in message
+    assert "mend that first" in message
+    assert not site.exists()

@@ -1,0 +1,1 @@
+../../../plugins/module_utils/windows_resources.py
