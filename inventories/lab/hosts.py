@@ -27,7 +27,8 @@ KEYS = ROOT / ".cache" / "lab-ssh"
 class Machine:
     """One container. It answers to ``aliases`` too on the lab's network; ``command`` goes to its systemd.
 
-    ``needs`` is another suite whose image holds something for it.
+    ``needs`` is another suite whose image holds something for it. ``ports`` of it answer on this computer's loopback
+    too, each at a number that the engine chooses.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Machine:
     aliases: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
     needs: str = ""
+    ports: tuple[int, ...] = ()
 
 
 MACHINES = (
@@ -49,8 +51,8 @@ MACHINES = (
     Machine("endpoint-nftables", "rustdesk_endpoints_linux", "bookworm"),
     Machine("endpoint-plain", "rustdesk_endpoints_linux", "trixie"),
     Machine("endpoint-windows", "rustdesk_endpoints_windows", WINDOWS),
-    Machine("downloads", "rustdesk_downloads", "trixie", aliases=("dl.lab.test",), needs=WINDOWS),
-    Machine("browser", "lab_browsers", BROWSER),
+    Machine("downloads", "rustdesk_downloads", "trixie", aliases=("dl.lab.test",), needs=WINDOWS, ports=(443,)),
+    Machine("browser", "lab_browsers", BROWSER, ports=(9515,)),
     Machine(
         "outside",
         "lab_outside",
@@ -138,6 +140,7 @@ def inventory(lab: str, machines: tuple[Machine, ...], mtu: int) -> dict[str, ob
             "lab_image": image(m),
             "lab_aliases": [f"{m.name}.lab.test", *m.aliases],
             "lab_command": list(m.command),
+            "lab_ports": [f"127.0.0.1::{port}" for port in m.ports],
             **(windows_connection(f"rustdesk-{lab}-{m.name}") if m.suite == WINDOWS else {}),
         }
         for m in machines

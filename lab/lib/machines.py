@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 OWNER = "default"
 INVENTORY = "inventories/lab"
 CACHE = ROOT / ".cache"
-DEMO = "all:!endpoint-ufw:!endpoint-firewalld:!endpoint-nftables"
+DEMO = "all:!endpoint-ufw:!endpoint-firewalld:!endpoint-nftables:!lab_browsers"
 """Machines of the demo, as Ansible's pattern: one endpoint of each system is enough to look at."""
+DOWNLOADS = "downloads"
 
 
 def lab_name() -> str:
@@ -43,8 +44,9 @@ def create(console: Console, limit: str = "all") -> bool:
 
 
 def destroy(console: Console) -> bool:
-    """Remove the machines; returns whether they are gone."""
-    shutil.rmtree(molecule_memory(lab_name()), ignore_errors=True)
+    """Remove the machines, and the bundle that was built for them; returns whether they are gone."""
+    for kept in (molecule_memory(lab_name()), CACHE / "bundle" / lab_name()):
+        shutil.rmtree(kept, ignore_errors=True)
     return _playbook("destroy", "removing", console)
 
 
@@ -74,16 +76,25 @@ def deploy(console: Console, limit: str = "all") -> bool:
     return status == 0
 
 
+def page_address(lab: str) -> str:
+    """Where this computer finds the download page, "" without the machine that serves it."""
+    status, bound = run(["docker", "port", f"rustdesk-{lab}-{DOWNLOADS}", "443"])
+    return "" if status else f"https://localhost:{bound.split()[0].rpartition(':')[2]}/rd/"
+
+
 def demo(console: Console) -> bool:
     """New machines, the service on them, and where to look next."""
     if not (destroy(console) and create(console, DEMO) and deploy(console, DEMO)):
         return False
     lab = lab_name()
+    page = page_address(lab)
+    if page:
+        console.write(f"\nThe page for customers:       {page} (https://dl.lab.test/rd for the machines; self-signed)")
     console.write(
         f"\nThe machines stay. A look inside: docker exec -it rustdesk-{lab}-server-deb12 bash\n"
         f"The client's view:           docker exec -it rustdesk-{lab}-client-deb12 bash\n"
         "Once more (changes nothing):  "
-        f"RUSTDESK_LAB={lab} .venv/bin/ansible-playbook -i {INVENTORY} playbooks/site.yml\n"
+        f"RUSTDESK_LAB={lab} .venv/bin/ansible-playbook -i {INVENTORY} -l 'localhost:{DEMO}' playbooks/site.yml\n"
         "And away with them:           make demo-down\n"
     )
     return True

@@ -21,6 +21,7 @@ from ansible.module_utils.bundle_certificates import chain_faults
 from ansible.module_utils.bundle_programs import program_fault
 from ansible.module_utils.bundle_release import RELEASE
 from ansible.module_utils.ed25519 import KeyFormatError, is_private, parse_public
+from ansible.module_utils.probe_terms import ProbeArgumentError, Target
 
 PREFIX = "rustdesk_bundle_"
 
@@ -161,10 +162,7 @@ def _site(inputs: Inputs) -> Iterator[str]:
     for variable in ("port", "relay_port"):
         if not 3 <= int(inputs[variable]) <= 65533:
             yield f"{_name(variable)}: {inputs[variable]} cannot be used; give 3 to 65533"
-    for number, relay in enumerate(map(str, inputs["relays"]), start=1):
-        name, _colon, port = relay.rpartition(":") if re.search(r":[0-9]+$", relay) else (relay, "", "")
-        if not _HOST.fullmatch(name) or (port and not 0 < int(port) < 2**16):
-            yield f"{_name('relays')}: entry {number}, '{relay}', is not a host or host:port; correct it"
+    yield from _relays(inputs)
     api = str(inputs["api"])
     if api and not _is_url(api):
         yield f"{_name('api')}: '{api}' is not an http or https address; correct or empty it"
@@ -176,6 +174,23 @@ def _site(inputs: Inputs) -> Iterator[str]:
     yield from _contact(inputs)
     if not re.fullmatch(r"([A-Z]{2})?", str(inputs["country"])):
         yield f"{_name('country')}: '{inputs['country']}' is not a country; give two capital letters, such as DE"
+
+
+def _relays(inputs: Inputs) -> Iterator[str]:
+    for number, relay in enumerate(map(str, inputs["relays"]), start=1):
+        if not _is_relay(relay):
+            yield f"{_name('relays')}: entry {number}, '{relay}', is not a host or host:port; correct it"
+    relay = str(inputs["relay_server"])
+    if relay and not _is_relay(relay):
+        yield f"{_name('relay_server')}: '{relay}' is not a host or host:port; correct or empty it"
+
+
+def _is_relay(text: str) -> bool:
+    try:
+        Target.parse("relay.invalid", relay=text)
+    except ProbeArgumentError:
+        return False
+    return True
 
 
 def _contact(inputs: Inputs) -> Iterator[str]:

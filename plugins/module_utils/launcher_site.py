@@ -22,6 +22,7 @@ _HOST_NAME = re.compile(rf"(?=.{{1,253}}\Z)({_HOST_LABEL}\.)*(?![0-9]+\.?\Z){_HO
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _VERSION = re.compile(r"[0-9]{1,5}(\.[0-9]{1,5}){1,3}([-+][0-9A-Za-z.-]{1,40})?")
 _PROGRAM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,60}\.exe")
+_SERVER = ("host", "relay", "proven_relay", "api", "key")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 CLIENT_PROGRAM = "rustdesk.exe"
@@ -33,7 +34,7 @@ def faults(arguments: Mapping[str, Any]) -> list[str]:
 
 
 def _site(site: Mapping[str, Any]) -> Iterator[str]:
-    for name in ("company", "host", "relay", "api", "key", "download_url", "email", "phone"):
+    for name in ("company", *_SERVER, "download_url", "email", "phone"):
         if _CONTROL.search(str(site[name] or "")):
             yield f"site.{name}: holds a line break or another control character; take it out"
     for name in ("company", "host", "key"):
@@ -50,12 +51,16 @@ def _server(site: Mapping[str, Any]) -> Iterator[str]:
     host = str(site["host"] or "").strip()
     if host:
         try:
-            target = Target.parse(host, site["port"], site["relay"] or f"relay.invalid:{site['relay_port']}")
+            hosts = {"host": Target.parse(host, site["port"], f"relay.invalid:{site['relay_port']}").host}
+            hosts |= {
+                name: Target.parse(host, site["port"], site[name]).relay_host
+                for name in ("relay", "proven_relay")
+                if site[name]
+            }
         except ProbeArgumentError as error:
             yield f"site: {error}"
         else:
-            names = [("host", target.host)] + ([("relay", target.relay_host)] if site["relay"] else [])
-            for name, value in names:
+            for name, value in hosts.items():
                 if address_of(value) is None and not _HOST_NAME.fullmatch(value):
                     yield f"site.{name}: '{value}' is neither a host name nor an address; correct it"
     if str(site["key"] or "").strip():
@@ -107,7 +112,7 @@ def _without_password(text: str) -> str:
 def site_file(arguments: Mapping[str, Any]) -> str:
     """Return site.json as internal/site reads it."""
     site = arguments["site"]
-    texts = {name: str(site[name] or "").strip() for name in ("company", "host", "relay", "api", "key")}
+    texts = {name: str(site[name] or "").strip() for name in ("company", *_SERVER)}
     target = Target.parse(texts["host"], site["port"])
     content = {
         **texts,

@@ -38,7 +38,13 @@ options:
         type: str
         required: true
       relay:
-        description: The relay as C(host) or C(host:port). Empty, the ID server relays.
+        description: The relay that clients are told, as C(host) or C(host:port). Empty, the one that C(hbbs) names.
+        type: str
+        default: ""
+      proven_relay:
+        description: >-
+          The relay that the proofs go through where clients are told none, as C(host) or C(host:port). Empty, the one
+          beside the ID server.
         type: str
         default: ""
       api:
@@ -198,6 +204,7 @@ SITE: dict[str, dict[str, Any]] = {
     "company": {"type": "str", "required": True},
     "host": {"type": "str", "required": True},
     "relay": {"type": "str", "default": ""},
+    "proven_relay": {"type": "str", "default": ""},
     "api": {"type": "str", "default": ""},
     # A public key needs no hiding. A private key pasted here by mistake does: Ansible would log it.
     "key": {"type": "str", "required": True, "no_log": True},

@@ -159,7 +159,7 @@ func (a *App) version(name string) {
 	lines := []say.Text{
 		say.T("%s %s", name, a.site.Version),
 		say.T("ID server: %s", a.site.Server()),
-		say.T("Relay: %s", or(a.site.RelayServer(), say.T("the ID server"))),
+		say.T("Relay: %s", or(a.site.Relay, say.T("the one that the ID server names"))),
 		say.T("API server: %s", or(a.site.API, say.T("none"))),
 		say.T("Key: %s", a.site.Key),
 		say.T("RustDesk: %s, sha256 %s", a.site.Client.Version, a.site.Client.SHA256),

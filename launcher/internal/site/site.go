@@ -13,11 +13,8 @@ import (
 	"rustdesk-launcher/internal/toml"
 )
 
-// Default ports: of hbbs (hbb_common src/config.rs, RENDEZVOUS_PORT), and of a relay that is named without one (RELAY_PORT).
-const (
-	DefaultPort      = 21116
-	DefaultRelayPort = 21117
-)
+// DefaultPort is that of hbbs (hbb_common src/config.rs, RENDEZVOUS_PORT).
+const DefaultPort = 21116
 
 // Client is the RustDesk that belongs into the bundle.
 type Client struct {
@@ -25,11 +22,13 @@ type Client struct {
 	SHA256  string `json:"sha256"`
 }
 
-// Site is one company's service, and the launchers that were built for it.
+// Site is one company's service, and the launchers that were built for it. Clients are told no Relay as a rule, as hbbs names one to
+// them; the proofs go through ProvenRelay then.
 type Site struct {
 	Company      string `json:"company"`
 	Host         string `json:"host"`
 	Relay        string `json:"relay"`
+	ProvenRelay  string `json:"proven_relay"`
 	API          string `json:"api"`
 	Key          string `json:"key"`
 	Port         int    `json:"port"`
@@ -58,17 +57,6 @@ func Built() Site {
 // Server returns the ID server as clients write it: with a port where it is not the usual one.
 func (s Site) Server() string { return endpoint(s.Host, s.Port, DefaultPort) }
 
-// RelayServer returns the relay as clients write it, "" where the ID server relays on the port next to its own.
-func (s Site) RelayServer() string {
-	switch {
-	case s.Relay != "":
-		return s.Relay
-	case s.RelayPort != s.Port+1:
-		return endpoint(s.Host, s.RelayPort, DefaultRelayPort)
-	}
-	return ""
-}
-
 func endpoint(host string, port, usual int) string {
 	if port == usual {
 		if net.ParseIP(host) != nil && net.ParseIP(host).To4() == nil {
@@ -81,7 +69,7 @@ func endpoint(host string, port, usual int) string {
 
 // Config returns the server as it stands in a configuration string.
 func (s Site) Config() configstring.Config {
-	return configstring.Config{Host: s.Server(), Relay: s.RelayServer(), API: s.API, Key: s.Key}
+	return configstring.Config{Host: s.Server(), Relay: s.Relay, API: s.API, Key: s.Key}
 }
 
 // Table is where the settings of a server stand in RustDesk2.toml.
@@ -92,7 +80,7 @@ const Table = "options"
 func (s Site) Settings() []toml.Setting {
 	return []toml.Setting{
 		{Key: "custom-rendezvous-server", Value: given(s.Server())},
-		{Key: "relay-server", Value: given(s.RelayServer())},
+		{Key: "relay-server", Value: given(s.Relay)},
 		{Key: "api-server", Value: given(s.API)},
 		{Key: "key", Value: given(s.Key)},
 	}

@@ -1,6 +1,7 @@
 package site
 
 import (
+	"cmp"
 	"net"
 	"strconv"
 
@@ -10,11 +11,12 @@ import (
 // Target returns where the proofs find the server.
 func (s Site) Target() proof.Target {
 	target := proof.Target{Host: s.Host, Port: s.Port, RelayHost: s.Host, RelayPort: s.RelayPort, Key: s.Key}
-	if s.Relay == "" {
+	relay := cmp.Or(s.Relay, s.ProvenRelay)
+	if relay == "" {
 		return target
 	}
-	target.RelayHost, target.RelayPort = unbracketed(s.Relay), s.RelayPort
-	if host, port, err := net.SplitHostPort(s.Relay); err == nil {
+	target.RelayHost, target.RelayPort = unbracketed(relay), s.RelayPort
+	if host, port, err := net.SplitHostPort(relay); err == nil {
 		// The build has checked that it is a number.
 		target.RelayHost = host
 		target.RelayPort, _ = strconv.Atoi(port)

@@ -9,6 +9,8 @@ import subprocess
 import pytest
 from tests.testinfra.bundle.bundle_lab import CONTACT, NAME, URL, container, publish
 
+from plays import play
+
 MACHINE = container("endpoint-windows")
 PROFILE = "/wine/drive_c/Users/Administrator"
 FOLDER = f"{PROFILE}/Desktop/Fernwartung für uns"
@@ -106,6 +108,16 @@ def test_check_is_green(customer: str) -> None:
     table = inside(f'cd "$1" && timeout 120 wine {NAME}.exe --check', customer)
     assert SERVER in table
     assert " passed" in table
+
+
+def test_endpoints_are_proven_with_the_launcher(unpacked: str) -> None:
+    """The client role has the launcher that was just built give its proofs on Windows."""
+    assert unpacked
+    done = play("endpoint-windows", playbook="endpoints.yml")
+    assert done.status == 0, done.failure("endpoint-windows") or done.output
+    (proven,) = [result for _, result in done.results("endpoint-windows") if "proofs" in result]
+    assert {proof["state"] for proof in proven["proofs"]} == {"passed"}
+    assert play("endpoint-windows", playbook="reset-endpoints.yml").status == 0
 
 
 def test_reset_gives_back_every_byte(customer: str) -> None:

@@ -70,7 +70,13 @@ SITES = {
     "gtr": Site(),
     "acme": Site(_ACME, {**_ACME_DOWNLOAD, "signature_public_key": ""}),
     "ports": Site(
-        {**_ACME, **ports(31116, 31217), "rustdesk_api": "https://api.acme.example", "rustdesk_country": ""},
+        {
+            **_ACME,
+            **ports(31116, 31217),
+            "rustdesk_relay_server": "relay.acme.example:31217",
+            "rustdesk_api": "https://api.acme.example",
+            "rustdesk_country": "",
+        },
         {**_ACME_DOWNLOAD, "released": ""},
     ),
     "relays": Site(

@@ -108,6 +108,7 @@ FAULTS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "port out of range": ({"port": 1}, ("port", "3 to 65533")),
     "bad relay": ({"relays": ["a b"]}, ("relays", "entry 1")),
     "bad relay port": ({"relays": ["a:99999"]}, ("relays", "entry 1")),
+    "bad relay for clients": ({"relay_server": "a b"}, ("relay_server", "not a host or host:port")),
     "bad api": ({"api": "api.example.org"}, ("api", "https")),
     "no ports": ({"ports": []}, ("ports", "empty")),
     "no company": ({"contact": {"email": "a@example.org"}}, ("contact", "company")),

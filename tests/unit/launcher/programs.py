@@ -16,6 +16,7 @@ SITE: dict[str, Any] = {
     "host": "rustdesk.example.org",
     "key": "5Qbwsde3unUcJBtrx9ZkvUmwFNoExHzpryHuPUdqlWM=",
     "relay": "",
+    "proven_relay": "",
     "api": "",
     "port": 21116,
     "relay_port": 21117,

@@ -101,7 +101,8 @@ def test_site_is_what_the_programs_hold(programs: dict[str, Path]) -> None:
     [
         ({}, {"host": "rustdesk.example.org"}),
         ({"port": 21200, "relay_port": 21201}, {"host": "rustdesk.example.org:21200"}),
-        ({"relay_port": 443}, {"host": "rustdesk.example.org", "relay": "rustdesk.example.org:443"}),
+        ({"relay_port": 443}, {"host": "rustdesk.example.org"}),
+        ({"proven_relay": "relay.example.org"}, {"host": "rustdesk.example.org"}),
         ({"relay": "relay.example.org:1"}, {"host": "rustdesk.example.org", "relay": "relay.example.org:1"}),
         ({"host": "2001:db8::1"}, {"host": "[2001:db8::1]"}),
         ({"api": "https://api.example.org"}, {"host": "rustdesk.example.org", "api": "https://api.example.org"}),
@@ -126,6 +127,8 @@ def test_configuration_string_is_that_of_the_filter(
         ({"host": "no host"}, "host must be a host name or an IP address, not 'no host'"),
         ({"host": "203.0.113.999"}, "site.host: '203.0.113.999' is neither a host name nor an address"),
         ({"relay": "relay.example.org:70000"}, "relay port must be between 1 and 65535"),
+        ({"proven_relay": "no relay"}, "relay must be a host name or an IP address, not 'no relay'"),
+        ({"proven_relay": "203.0.113.999"}, "site.proven_relay: '203.0.113.999' is neither a host name nor an address"),
         ({"port": 1}, "port must be between 2 and 65535"),
         ({"relay_port": 0}, "relay port must be between 1 and 65535"),
         ({"key": "short"}, "site.key: is not the content of id_ed25519.pub: the public key is not standard base64"),
