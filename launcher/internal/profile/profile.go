@@ -140,7 +140,7 @@ func (p Profile) update(saved *savedRecord, before, after []byte, wanted site.Si
 		}
 	}
 	if isChanged {
-		found.setAfter(after)
+		found.follow(exists, before, after)
 	}
 	return recorded
 }

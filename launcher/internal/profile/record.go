@@ -164,7 +164,15 @@ func (e entry) before() []byte {
 	return nil
 }
 
-func (e entry) setAfter(content []byte) { e.content["after"] = digest(content) }
+// follow notes what a change makes of the file. Where somebody else has changed it since the record began, the result is not
+// ours alone and must not be replaced by what was there before: no digest stands for that.
+func (e entry) follow(isOld bool, now, after []byte) {
+	if isOld && !bytes.Equal(now, e.before()) && !e.isAfter(now) {
+		delete(e.content, "after")
+		return
+	}
+	e.content["after"] = digest(after)
+}
 
 func (e entry) isAfter(content []byte) bool { return e.content["after"] == digest(content) }
 

@@ -34,7 +34,7 @@ func (p Profile) Reset(from site.Site) (Outcome, error) {
 		return p.resetManaged(now, saved)
 	}
 	outcome := Nothing
-	if found, exists := saved.entry(SettingsName); exists && now != nil {
+	if found, exists := saved.entry(SettingsName); exists {
 		var back []byte
 		if back, outcome, err = p.givenBack(found, now); err != nil {
 			return Nothing, err
@@ -54,7 +54,7 @@ func (p Profile) put(now, back []byte) error {
 	switch {
 	case back == nil:
 		return safefile.Remove(p.Path())
-	case bytes.Equal(now, back):
+	case now != nil && bytes.Equal(now, back):
 		return nil
 	}
 	return safefile.Write(p.Path(), back)
@@ -63,11 +63,13 @@ func (p Profile) put(now, back []byte) error {
 // givenBack returns what the file is to hold, nil when it is to go.
 func (p Profile) givenBack(found entry, now []byte) ([]byte, Outcome, error) {
 	before := found.before()
-	if found.isAfter(now) {
-		if before == nil {
-			return nil, Removed, nil
-		}
+	switch {
+	case now == nil && before == nil:
+		return nil, Nothing, nil
+	case before != nil && (now == nil || found.isAfter(now)):
 		return before, Restored, nil
+	case found.isAfter(now):
+		return nil, Removed, nil
 	}
 	text, err := p.restored(found, now)
 	if err != nil {
@@ -96,11 +98,16 @@ func (p Profile) restored(found entry, now []byte) (string, error) {
 	}
 	wasThere, _ := old[site.Table].(toml.Values)
 	isThere, _ := values[site.Table].(toml.Values)
+	isServerOurs := isThere[site.ServerKey] == found.ours()[site.ServerKey]
 	settings := []toml.Setting{}
 	for _, setting := range (site.Site{}).Settings() {
 		recorded, isRecorded := found.ours()[setting.Key]
 		// nil, what a record has for a key that is not to be there, is also what a key has that is not there.
 		if !isRecorded || isThere[setting.Key] != recorded {
+			continue
+		}
+		// What we have taken out belonged to the server before ours, and not to one that was chosen since.
+		if recorded == nil && !isServerOurs {
 			continue
 		}
 		setting.Value = nil

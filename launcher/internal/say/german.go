@@ -132,6 +132,6 @@ var german = map[string]string{
 	"passed":  "bestanden",
 	"skipped": "ausgelassen",
 	"symmetric NAT: source port %d is seen as %d and %d, so most sessions from here will need the relay": "symmetrisches NAT: Der Quellport %d wird als %d und %d gesehen, die meisten Sitzungen von hier brauchen also das Relay",
-	"the one that the ID server names": "das, welches der ID-Server nennt",
+	"the one that the ID server names":                             "das, welches der ID-Server nennt",
 	"translated alike: %d and %d see source port %d instead of %d": "gleich übersetzt: %d und %d sehen den Quellport %d statt %d",
 }

@@ -16,6 +16,9 @@ import (
 // DefaultPort is that of hbbs (hbb_common src/config.rs, RENDEZVOUS_PORT).
 const DefaultPort = 21116
 
+// DefaultRelayPort is that of a relay that is named without one (hbb_common src/config.rs, RELAY_PORT).
+const DefaultRelayPort = 21117
+
 // Client is the RustDesk that belongs into the bundle.
 type Client struct {
 	Version string `json:"version"`
@@ -75,11 +78,14 @@ func (s Site) Config() configstring.Config {
 // Table is where the settings of a server stand in RustDesk2.toml.
 const Table = "options"
 
+// ServerKey is the setting that names the ID server.
+const ServerKey = "custom-rendezvous-server"
+
 // Settings returns what RustDesk2.toml has to say in its table of options (hbb_common src/config.rs). What the site has no
 // value for must not be there: it would be another company's.
 func (s Site) Settings() []toml.Setting {
 	return []toml.Setting{
-		{Key: "custom-rendezvous-server", Value: given(s.Server())},
+		{Key: ServerKey, Value: given(s.Server())},
 		{Key: "relay-server", Value: given(s.Relay)},
 		{Key: "api-server", Value: given(s.API)},
 		{Key: "key", Value: given(s.Key)},
