@@ -80,7 +80,7 @@ func (p Profile) Apply(wanted site.Site) (bool, error) {
 	if err := os.MkdirAll(p.directory, 0o700); err != nil {
 		return false, say.Errorf("The folder %s cannot be made (%s)", p.directory, err)
 	}
-	safefile.RemoveLeftovers(p.Path())
+	p.removeLeftovers()
 	// First the record: whatever happens then, what was there is known.
 	if saved == nil || !bytes.Equal(saved.original, recorded.text()) {
 		if err := safefile.Write(p.recordPath(), recorded.text()); err != nil {
@@ -93,12 +93,31 @@ func (p Profile) Apply(wanted site.Site) (bool, error) {
 	}
 	if err := safefile.Write(p.Path(), after); err != nil {
 		if saved == nil {
-			err = errors.Join(err, safefile.Remove(p.recordPath()))
-			p.removeMade(missing)
+			err = errors.Join(err, p.forget(before, missing))
 		}
 		return false, err
 	}
 	return true, nil
+}
+
+// forget takes a record away whose settings could not be written. Where they are not what they were, somebody else has written
+// them since, and that record is all that knows what was there before.
+func (p Profile) forget(before []byte, made []string) error {
+	now, err := safefile.Read(p.Path())
+	if err != nil || (now == nil) != (before == nil) || !bytes.Equal(now, before) {
+		return err
+	}
+	if err := safefile.Remove(p.recordPath()); err != nil {
+		return err
+	}
+	p.removeMade(made)
+	return nil
+}
+
+// removeLeftovers removes what a program that was killed has left beside the settings.
+func (p Profile) removeLeftovers() {
+	safefile.RemoveLeftovers(p.Path())
+	safefile.RemoveLeftovers(p.recordPath())
 }
 
 // savedRecord is a record as it was read.

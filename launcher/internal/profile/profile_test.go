@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"rustdesk-launcher/internal/site"
 )
@@ -294,6 +295,49 @@ func TestNothingIsLeftWhenTheSettingsCannotBeWritten(t *testing.T) {
 	}
 	if got := names(t, found.directory); got != SettingsName {
 		t.Error(got)
+	}
+}
+
+func TestRecordStaysWhenSomebodyElseHasWrittenTheSettingsMeanwhile(t *testing.T) {
+	const mine = "a = 1\n"
+	for now, wanted := range map[string]string{mine: SettingsName, "a = 2\n": SettingsName + " " + RecordName} {
+		found := home(t, now)
+		write(t, found.recordPath(), "{}")
+		if err := found.forget([]byte(mine), nil); err != nil {
+			t.Error(err)
+		}
+		if got := names(t, found.directory); got != wanted {
+			t.Errorf("%q: %s are there", now, got)
+		}
+	}
+	found := home(t, "")
+	write(t, found.recordPath(), "{}")
+	if err := found.forget(nil, nil); err != nil || names(t, found.directory) != SettingsName+" "+RecordName {
+		t.Error(err, names(t, found.directory))
+	}
+}
+
+func TestLeftoversBesideSettingsAndRecordGo(t *testing.T) {
+	litter := func(of Profile) {
+		for _, path := range []string{of.Path() + ".1.tmp", of.recordPath() + ".1.tmp"} {
+			write(t, path, "")
+			if err := os.Chtimes(path, time.Now(), time.Now().Add(-2*time.Hour)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	found := home(t, "")
+	litter(found)
+	apply(t, found, example(), true)
+	if got := names(t, found.directory); got != SettingsName+" "+RecordName {
+		t.Error(got)
+	}
+	found = home(t)
+	apply(t, found, example(), true)
+	litter(found)
+	reset(t, found, Removed)
+	if _, err := os.Stat(filepath.Dir(found.directory)); !os.IsNotExist(err) {
+		t.Error(err)
 	}
 }
 

@@ -46,6 +46,7 @@ func (p Profile) Reset(from site.Site) (Outcome, error) {
 	if err := safefile.Remove(p.recordPath()); err != nil {
 		return Nothing, err
 	}
+	p.removeLeftovers()
 	p.removeMade(saved.created())
 	return outcome, nil
 }

@@ -45,7 +45,7 @@ func Write(path string, content []byte) error {
 	temporary := fmt.Sprintf("%s.%d.tmp", path, os.Getpid())
 	err := fill(temporary, content)
 	if err == nil {
-		err = patiently(path, func() error { return os.Rename(temporary, path) })
+		err = move(temporary, path, os.Rename)
 	}
 	if err != nil {
 		// It is ours alone. What could not be made is not there to be removed.
@@ -55,6 +55,11 @@ func Write(path string, content []byte) error {
 		return notWritten(path, err)
 	}
 	return nil
+}
+
+// move waits for the temporary file's place only: there may be nothing at the other one yet.
+func move(temporary, path string, rename func(from, to string) error) error {
+	return patiently(temporary, func() error { return rename(temporary, path) })
 }
 
 // Remove removes a file; one that is not there is no error.

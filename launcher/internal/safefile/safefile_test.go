@@ -1,6 +1,7 @@
 package safefile
 
 import (
+	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
@@ -45,6 +46,27 @@ func TestLeftoversOfKilledProgramsGo(t *testing.T) {
 	RemoveLeftovers(path)
 	if found, _ := filepath.Glob(path + "*"); len(found) != 2 {
 		t.Error(found)
+	}
+}
+
+func TestFileThatIsHeldWhenItIsMadeIsTriedAgain(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "file")
+	temporary := path + ".tmp"
+	if err := os.WriteFile(temporary, []byte("new"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	tries := 0
+	err := move(temporary, path, func(from, to string) error {
+		if tries++; tries < 3 {
+			return &os.LinkError{Op: "rename", Old: from, New: to, Err: fs.ErrPermission}
+		}
+		return os.Rename(from, to)
+	})
+	if err != nil || tries != 3 {
+		t.Error(tries, err)
+	}
+	if got, err := Read(path); err != nil || string(got) != "new" {
+		t.Error(got, err)
 	}
 }
 
