@@ -62,7 +62,7 @@ func (p Profile) Apply(wanted site.Site) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	text, err := toml.Merge(string(before), site.Table, wanted.Settings())
+	text, err := merged(string(before), wanted)
 	if err != nil {
 		return false, p.fault(err)
 	}
@@ -118,6 +118,19 @@ func (p Profile) forget(before []byte, made []string) error {
 func (p Profile) removeLeftovers() {
 	safefile.RemoveLeftovers(p.Path())
 	safefile.RemoveLeftovers(p.recordPath())
+}
+
+// merged returns the settings with those of a site. An empty value is none to RustDesk, and stays where none is wanted.
+func merged(text string, wanted site.Site) (string, error) {
+	values, err := toml.Parse(text)
+	if err != nil {
+		return "", err
+	}
+	inside, _ := values[site.Table].(toml.Values)
+	settings := slices.DeleteFunc(wanted.Settings(), func(setting toml.Setting) bool {
+		return setting.Value == nil && inside[setting.Key] == ""
+	})
+	return toml.Merge(text, site.Table, settings)
 }
 
 // savedRecord is a record as it was read.

@@ -224,6 +224,24 @@ func TestSettingsThatCameByAConfigurationStringAreTakenOut(t *testing.T) {
 	}
 }
 
+func TestEmptyValueThatIsNotWantedStays(t *testing.T) {
+	ours := "[options]\nrelay-server = ''\ncustom-rendezvous-server = 'rustdesk.example.org'\nkey = '" + example().Key + "'\n"
+	found := home(t, ours)
+	apply(t, found, example(), false)
+	if got := content(t, found.Path()); got != ours || names(t, found.directory) != SettingsName {
+		t.Error(got)
+	}
+	found = home(t, "[options]\nrelay-server = ''\n")
+	apply(t, found, example(), true)
+	if got := content(t, found.Path()); got != ours {
+		t.Error(got)
+	}
+	apply(t, found, other(), true)
+	if !found.Has(other()) {
+		t.Error(content(t, found.Path()))
+	}
+}
+
 func TestOtherCompanysSettingsAreTakenOutWithTheirRelay(t *testing.T) {
 	found := home(t)
 	apply(t, found, other(), true)
