@@ -60,7 +60,7 @@ options:
         type: int
         default: 21116
       relay_port:
-        description: Port of the relay.
+        description: Port of the relay beside the ID server. One that is named has its own port, or 21117.
         type: int
         default: 21117
       download_url:

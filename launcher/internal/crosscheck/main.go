@@ -4,6 +4,7 @@ package main
 import (
 	"bufio"
 	"encoding/json"
+	"fmt"
 	"os"
 	"sort"
 
@@ -17,6 +18,7 @@ type request struct {
 	Settings map[string]map[string]*string `json:"settings"`
 	Without  string                        `json:"without"`
 	Site     *site.Site                    `json:"site"`
+	Target   bool                          `json:"target"`
 }
 
 type answer struct {
@@ -27,6 +29,10 @@ type answer struct {
 
 func answered(asked request) (string, error) {
 	text := asked.Text
+	if asked.Target {
+		found := asked.Site.Target()
+		return fmt.Sprintf("%s %d %s %d", found.Host, found.Port, found.RelayHost, found.RelayPort), nil
+	}
 	if asked.Site != nil {
 		return configstring.Encode(asked.Site.Config()), nil
 	}

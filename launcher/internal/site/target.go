@@ -15,7 +15,8 @@ func (s Site) Target() proof.Target {
 	if relay == "" {
 		return target
 	}
-	target.RelayHost, target.RelayPort = unbracketed(relay), s.RelayPort
+	// As clients do it: the port of the relay beside the ID server is no other relay's.
+	target.RelayHost, target.RelayPort = unbracketed(relay), DefaultRelayPort
 	if host, port, err := net.SplitHostPort(relay); err == nil {
 		// The build has checked that it is a number.
 		target.RelayHost = host

@@ -17,6 +17,7 @@ import yaml
 from ansible.module_utils.config_string import encode
 from ansible.module_utils.launcher_build import find_go
 from ansible.module_utils.launcher_site import faults, site_file
+from ansible.module_utils.probe_terms import Target
 
 from ..server.support import tree  # noqa: TID252 - the tests are no installed package
 from .programs import ARGUMENTS, SITE, build, built
@@ -114,6 +115,21 @@ def test_configuration_string_is_that_of_the_filter(
     arguments = {**ARGUMENTS, "reset_name": "rustdesk-reset.exe", "site": SITE | changes}
     answer = launcher.ask(site=json.loads(site_file(arguments)))
     assert answer["text"] == encode(config | {"key": SITE["key"]})
+
+
+@pytest.mark.parametrize("relay_port", [21117, 443])
+@pytest.mark.parametrize("name", ["relay", "proven_relay"])
+@pytest.mark.parametrize(
+    "relay",
+    ["", "relay.example.org", "relay.example.org:1", "2001:db8::1", "[2001:db8::1]", "[2001:db8::1]:1", "192.0.2.1:44"],
+)
+def test_proofs_go_where_those_of_the_probe_go(name: str, relay: str, relay_port: int, launcher: Launcher) -> None:
+    site = SITE | {name: relay, "relay_port": relay_port}
+    built_in = json.loads(site_file({**ARGUMENTS, "reset_name": "rustdesk-reset.exe", "site": site}))
+    # The probe has no port of its own for the relay beside the ID server.
+    wanted = Target.parse(SITE["host"], SITE["port"], relay or f"{SITE['host']}:{relay_port}")
+    answer = launcher.ask(site=built_in, target=True)
+    assert answer["text"] == f"{wanted.host} {wanted.port} {wanted.relay_host} {wanted.relay_port}"
 
 
 # --- What is wrong --------------------------------------------------------------------------------------------------
