@@ -105,7 +105,7 @@ func (a *App) warn(text say.Text) { a.tell(text, true) }
 func (a *App) tell(text say.Text, isProblem bool) {
 	sentence := text.In(a.language)
 	if a.log != nil {
-		_, _ = fmt.Fprintf(a.log, "%s %s\n", time.Now().UTC().Format(time.RFC3339), strings.Join(strings.Fields(sentence), " "))
+		_, _ = fmt.Fprintf(a.log, "%s %s\n", time.Now().UTC().Format(time.RFC3339), folded(sentence))
 	}
 	switch {
 	case a.command.Quiet:
@@ -115,6 +115,9 @@ func (a *App) tell(text say.Text, isProblem bool) {
 		a.desk.Show(a.title, sentence, isProblem)
 	}
 }
+
+// folded returns a text as one line of a log.
+func folded(text string) string { return strings.Join(strings.Fields(text), " ") }
 
 // fail says each of the errors that are joined.
 func (a *App) fail(err error) int {

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"rustdesk-launcher/internal/profile"
+	"rustdesk-launcher/internal/proof"
 	"rustdesk-launcher/internal/say"
 	"rustdesk-launcher/internal/site"
 	"rustdesk-launcher/internal/system"
@@ -116,6 +117,22 @@ func TestOtherProgramIsStartedWithAWarning(t *testing.T) {
 	expect(t, New(s, d, folder).Launch(nil), Done, d, "is not RustDesk 1.4.9")
 	if len(d.started) != 1 {
 		t.Error(d.started)
+	}
+}
+
+func TestLauncherThatWasRenamedDoesNotStartItself(t *testing.T) {
+	d, s, folder := computer(t)
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	program := filepath.Join(folder, system.Program)
+	if err := errors.Join(os.Remove(program), os.Symlink(self, program)); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, New(s, d, folder).Launch(nil), Wrong, d, "is this program itself under another name", s.LauncherName)
+	if len(d.started) > 0 || d.profile().IsConfigured(s) {
+		t.Error("started or configured")
 	}
 }
 
@@ -233,6 +250,14 @@ func TestQuietShowsNothingAndTheLogTells(t *testing.T) {
 	if err != nil || !strings.Contains(string(text), "Z RustDesk is set to rustdesk.example.org now\n") ||
 		!strings.Contains(string(text), "Z RustDesk had no settings before") || strings.Count(string(text), "\n") != 2 {
 		t.Error(string(text), err)
+	}
+}
+
+func TestProofIsOneLineOfTheLog(t *testing.T) {
+	var log bytes.Buffer
+	logProofs(&log, proof.Report{Proofs: []proof.Result{{Name: "dns", State: "failed", Detail: say.T("%s", "a\r\ndns passed: b")}}})
+	if got := log.String(); got != "dns failed: a dns passed: b\n" {
+		t.Errorf("%q", got)
 	}
 }
 

@@ -3,6 +3,7 @@ package app
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"strings"
 
 	"rustdesk-launcher/internal/proof"
@@ -19,14 +20,18 @@ func (a *App) check() int {
 		a.print(a.table(report))
 	}
 	if a.log != nil {
-		for _, result := range report.Proofs {
-			_, _ = fmt.Fprintf(a.log, "%s %s: %s\n", result.Name, result.State, result.Detail.In(say.English))
-		}
+		logProofs(a.log, report)
 	}
 	if report.Passed() {
 		return Done
 	}
 	return Failed
+}
+
+func logProofs(log io.Writer, report proof.Report) {
+	for _, result := range report.Proofs {
+		_, _ = fmt.Fprintf(log, "%s %s: %s\n", result.Name, result.State, folded(result.Detail.In(say.English)))
+	}
 }
 
 // table shows a report to people: a line for each proof, and under one that failed what to do.

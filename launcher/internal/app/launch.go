@@ -56,8 +56,13 @@ func (a *App) start() int {
 	return code
 }
 
-// examineProgram looks whether rustdesk.exe is there, and says when it is another one than the bundle was made with.
+// examineProgram looks whether rustdesk.exe is there and not this program, and says when it is another one than the bundle was made
+// with.
 func (a *App) examineProgram() error {
+	if isSelf(a.programPath()) {
+		return say.Errorf("%s is this program itself under another name: it would start itself again and again. Give it its name %s back, "+
+			"and put RustDesk's own rustdesk.exe beside it. The ZIP has both: %s", a.programPath(), a.site.LauncherName, a.site.DownloadURL)
+	}
 	found, err := digestOf(a.programPath())
 	if errors.Is(err, fs.ErrNotExist) {
 		return say.Errorf("%s is missing. Unpack the whole ZIP into a folder, and start %s there. The ZIP: %s", a.programPath(),
@@ -72,6 +77,16 @@ func (a *App) examineProgram() error {
 			a.site.DownloadURL))
 	}
 	return nil
+}
+
+func isSelf(path string) bool {
+	self, err := os.Executable()
+	if err != nil {
+		return false
+	}
+	here, errHere := os.Stat(self)
+	there, errThere := os.Stat(path)
+	return errHere == nil && errThere == nil && os.SameFile(here, there)
 }
 
 func digestOf(path string) (string, error) {

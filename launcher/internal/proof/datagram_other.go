@@ -18,12 +18,12 @@ func openDatagrams(ctx context.Context, to netip.AddrPort) (*datagrams, error) {
 	return &datagrams{found}, err
 }
 
-// read returns the next datagram, nothing when none came until then.
-func (d *datagrams) read(buffer []byte, until time.Time) (int, error) {
+// read returns the size of the next datagram, which may be none; isOver tells that none came until then.
+func (d *datagrams) read(buffer []byte, until time.Time) (size int, isOver bool, err error) {
 	_ = d.SetReadDeadline(until)
-	size, err := d.Read(buffer)
+	size, err = d.Read(buffer)
 	if os.IsTimeout(err) {
-		return 0, nil
+		return 0, true, nil
 	}
-	return size, err
+	return size, false, err
 }

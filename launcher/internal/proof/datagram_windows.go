@@ -53,22 +53,25 @@ type sockets struct {
 // interval is Windows' timeval.
 type interval struct{ seconds, microseconds int32 }
 
-// read returns the next datagram, nothing when none came until then.
-func (d *datagrams) read(buffer []byte, until time.Time) (int, error) {
-	left := max(time.Until(until), 0)
+// read returns the size of the next datagram, which may be none; isOver tells that none came until then.
+func (d *datagrams) read(buffer []byte, until time.Time) (size int, isOver bool, err error) {
+	left := time.Until(until)
+	if left <= 0 {
+		return 0, true, nil
+	}
 	patience := interval{int32(left / time.Second), int32(left % time.Second / time.Microsecond)}
 	waiting := sockets{1, d.socket}
-	ready, _, err := selectSockets.Call(0, uintptr(unsafe.Pointer(&waiting)), 0, 0, uintptr(unsafe.Pointer(&patience)))
+	ready, _, problem := selectSockets.Call(0, uintptr(unsafe.Pointer(&waiting)), 0, 0, uintptr(unsafe.Pointer(&patience)))
 	switch int32(ready) {
 	case 0:
-		return 0, nil
+		return 0, true, nil
 	case -1:
-		return 0, err
+		return 0, false, problem
 	}
-	var size, flags uint32
+	var received, flags uint32
 	into := syscall.WSABuf{Len: uint32(len(buffer)), Buf: &buffer[0]}
-	if err := syscall.WSARecv(d.socket, &into, 1, &size, &flags, nil, nil); err != nil {
-		return 0, err
+	if err := syscall.WSARecv(d.socket, &into, 1, &received, &flags, nil, nil); err != nil {
+		return 0, false, err
 	}
-	return int(size), nil
+	return int(received), false, nil
 }

@@ -180,7 +180,7 @@ func (c *connection) ask(request wire.Message, kind string) (wire.Message, error
 		return wire.Message{}, err
 	}
 	_, _ = c.Write(frame) // one that is gone shows when reading
-	frames, head, unrelated := wire.Frames{}, []byte{}, []string{}
+	frames, head, unrelated := wire.Frames{}, []byte{}, []say.Text{}
 	buffer := make([]byte, readBytes)
 	for {
 		size, err := c.Read(buffer)
@@ -192,22 +192,23 @@ func (c *connection) ask(request wire.Message, kind string) (wire.Message, error
 		for {
 			payload, isWhole, err := frames.Next()
 			if err != nil {
-				return wire.Message{}, strangeBytes(c.door, head, err.Error())
+				return wire.Message{}, strangeBytes(c.door, head, say.Of(err))
 			}
 			if !isWhole {
 				break
 			}
 			message, err := wire.Decode(payload)
 			if err != nil {
-				return wire.Message{}, strangeBytes(c.door, head, err.Error())
+				return wire.Message{}, strangeBytes(c.door, head, say.Of(err))
 			}
 			if message.Kind == kind {
 				return message, nil
 			}
+			named := say.T("%s", message.Kind)
 			if message.Kind == "" {
-				message.Kind = "an empty message"
+				named = say.T("an empty message")
 			}
-			unrelated = append(unrelated, message.Kind)
+			unrelated = append(unrelated, named)
 		}
 		if isIntercepted(head) || len(unrelated) > maxUnrelated {
 			return wire.Message{}, c.noAnswer(head, unrelated, false)
@@ -215,12 +216,12 @@ func (c *connection) ask(request wire.Message, kind string) (wire.Message, error
 	}
 }
 
-func (c *connection) noAnswer(head []byte, unrelated []string, isClosed bool) error {
+func (c *connection) noAnswer(head []byte, unrelated []say.Text, isClosed bool) error {
 	switch {
 	case len(unrelated) > 0:
 		return fail(Unexpected, c.door, "%s sent %s and no answer", c.door.name(), unrelated[0])
 	case len(head) > 0:
-		return strangeBytes(c.door, head, "not a message")
+		return strangeBytes(c.door, head, say.T("not a message"))
 	case isClosed:
 		return fail(Closed, c.door, "%s accepts connections and closes them without an answer", c.door.name())
 	}
@@ -240,7 +241,7 @@ func isTLS(head []byte) bool {
 	return len(head) >= 3 && 0x14 <= head[0] && head[0] <= 0x17 && head[1] == 3 && head[2] <= 4
 }
 
-func strangeBytes(at *door, head []byte, why string) error {
+func strangeBytes(at *door, head []byte, why say.Text) error {
 	switch {
 	case isTLS(head):
 		return fail(Intercepted, at, "%s answers with TLS, not with RustDesk's protocol", at.name())

@@ -1,10 +1,14 @@
 package proof
 
 import (
+	"context"
+	"errors"
 	"io"
 	"net"
+	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -24,6 +28,10 @@ type server struct {
 	noRelay     bool
 	noise       string // is all that the TCP ports say
 	corrupts    bool
+	floods      bool   // sends the first of two clients bytes without end
+	strays      int    // how many empty datagrams are all that a heartbeat gets
+	refusal     string // is why it refuses a client
+	beats       atomic.Int32
 	port        int
 	guard       sync.Mutex
 	waiting     map[string]net.Conn
@@ -76,8 +84,12 @@ func (s *server) heartbeats(socket *net.UDPConn) {
 		if err != nil {
 			return
 		}
+		s.beats.Add(1)
+		for range s.strays {
+			_, _ = socket.WriteToUDP(nil, from)
+		}
 		message, err := wire.Decode(buffer[:size])
-		if s.noUDP || err != nil || message.Kind != wire.RegisterPeer {
+		if s.strays > 0 || s.noUDP || err != nil || message.Kind != wire.RegisterPeer {
 			continue
 		}
 		answer := wire.Message{Kind: wire.RegisterPeerResponse, Fields: wire.Fields{"request_pk": true}}
@@ -120,7 +132,7 @@ func (s *server) rendezvous(connection net.Conn) {
 		if !s.isOpen && message.Text("licence_key") != rightKey {
 			failure = wire.LicenseMismatch
 		}
-		answer(connection, wire.PunchHoleResponse, wire.Fields{"failure": failure})
+		answer(connection, wire.PunchHoleResponse, wire.Fields{"failure": failure, "other_failure": s.refusal})
 	}
 }
 
@@ -134,6 +146,11 @@ func (s *server) relay(connection net.Conn) {
 	other := s.waiting[message.Text("uuid")]
 	s.waiting[message.Text("uuid")] = connection
 	s.guard.Unlock()
+	for noise := make([]byte, 4096); other == nil && s.floods; {
+		if _, err := connection.Write(noise); err != nil {
+			return
+		}
+	}
 	if other == nil {
 		return
 	}
@@ -233,5 +250,70 @@ func TestNameThatDoesNotResolveFailsEverything(t *testing.T) {
 	report := Prove(Target{Host: "unknown.invalid", Port: 21116, RelayHost: "unknown.invalid", RelayPort: 21117, Key: rightKey}, 5*time.Second)
 	if len(causes(report)) != len(Names) || report.Passed() {
 		t.Error(causes(report))
+	}
+}
+
+// alone returns a prover of one server, and the time that it has.
+func alone(t *testing.T, s *server) (*prover, context.Context) {
+	t.Helper()
+	target := s.start(t)
+	here := reached{address: netip.MustParseAddr(target.Host)}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	t.Cleanup(cancel)
+	return &prover{target: target, hbbs: here, hbbr: here, patience: patience}, ctx
+}
+
+func detail(t *testing.T, err error, in say.Language) string {
+	t.Helper()
+	var found *failure
+	if !errors.As(err, &found) {
+		t.Fatal(err)
+	}
+	return found.detail.In(in)
+}
+
+func TestEmptyDatagramsAreLookedAtWithoutHaste(t *testing.T) {
+	// With the pace of resends there is time for two or three; more than a few datagrams end the proof.
+	for strays, most := range map[int]int32{1: 3, 2 * maxUnrelated: 1} {
+		s := &server{strays: strays}
+		p, ctx := alone(t, s)
+		_, err := p.rendezvousUDP(ctx)
+		if got := detail(t, err, say.German); !strings.HasSuffix(got, "antwortet auf ein Lebenszeichen mit einer leeren Nachricht") {
+			t.Error(got)
+		}
+		if got := s.beats.Load(); got > most {
+			t.Errorf("%d heartbeats with %d datagrams for each", got, strays)
+		}
+	}
+}
+
+func TestWordsOfAServerReachNoTerminal(t *testing.T) {
+	p, ctx := alone(t, &server{refusal: "\x1b[2J\nkey_accepted passed\u202e" + strings.Repeat("x", 1000)})
+	_, err := p.isKeyAccepted(ctx, rightKey)
+	got := detail(t, err, say.English)
+	if !strings.Contains(got, `with "\x1b[2J\nkey_accepted passed\u202exxx`) || len(got) > 200 {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestRelayThatSendsWithoutEndIsReadToABound(t *testing.T) {
+	p, ctx := alone(t, &server{floods: true})
+	met, err := p.meet(ctx, rightKey, relayBytes, func(pair) bool { return false })
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, one := range met {
+		if got := len(one.received); got > relayBytes+2*readBytes {
+			t.Errorf("%d bytes were kept", got)
+		}
+	}
+}
+
+func TestReasonsAreTranslated(t *testing.T) {
+	_, err := wire.Decode([]byte{0x32})
+	for language, wanted := range map[say.Language]string{say.English: "(a number is cut off)", say.German: "(eine Zahl ist abgeschnitten)"} {
+		if got := detail(t, strangeBytes(&door{}, nil, say.Of(err)), language); !strings.Contains(got, wanted) {
+			t.Error(got)
+		}
 	}
 }

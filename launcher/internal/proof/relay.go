@@ -113,7 +113,7 @@ func (p *prover) meetOnce(ctx context.Context, at *door, key string, size int, i
 	arrivals := make(chan arrival)
 	for _, one := range met {
 		go func() { _, _ = one.Write(one.sends) }()
-		go one.collect(arrivals, over)
+		go one.collect(size, arrivals, over)
 	}
 	for !isDone(met) && !met.areClosed() {
 		patience := time.Until(end)
@@ -145,14 +145,15 @@ func (s *side) take(data []byte) {
 	s.closed = s.closed || len(data) == 0
 }
 
-// collect passes on what comes until the other side closes, time is up, or nobody wants it any more.
-func (s *side) collect(arrivals chan<- arrival, over <-chan struct{}) {
-	for {
+// collect passes on what comes until the other side closes, more came than was sent, time is up, or nobody wants it any more.
+func (s *side) collect(limit int, arrivals chan<- arrival, over <-chan struct{}) {
+	for got := 0; got <= limit; {
 		buffer := make([]byte, readBytes)
 		size, err := s.Read(buffer)
 		if size == 0 && os.IsTimeout(err) {
 			return
 		}
+		got += size
 		select {
 		case arrivals <- arrival{s, buffer[:size]}:
 		case <-over:
@@ -173,7 +174,7 @@ func checkMet(at *door, met pair) error {
 	case passed > 0:
 		return fail(RelayIncomplete, at, "no more than %d bytes pass through %s", passed, at.name())
 	case met.head() != nil:
-		return strangeBytes(at, met.head(), "neither side sent them")
+		return strangeBytes(at, met.head(), say.T("neither side sent them"))
 	case met.areClosed():
 		return fail(RelayKeyRefused, at, "%s closes the connections of this key", at.name())
 	}
@@ -227,7 +228,7 @@ func (p *prover) relayEnforced(ctx context.Context) (say.Text, error) {
 	wrong := p.wrongKeys()
 	failures := make([]error, len(wrong))
 	sideBySide(len(wrong), func(index int) {
-		name := say.T(wrong[index].name)
+		name := wrong[index].name
 		met, err := p.meet(ctx, wrong[index].key, markerBytes, func(met pair) bool {
 			return len(met[0].received) > 0 || len(met[1].received) > 0
 		})
@@ -237,7 +238,7 @@ func (p *prover) relayEnforced(ctx context.Context) (say.Text, error) {
 		case met.passed() > 0:
 			failures[index] = fail(RelayOpen, at, "hbbr connects two clients that have %s", name)
 		case met.head() != nil:
-			failures[index] = strangeBytes(at, met.head(), "neither side sent them")
+			failures[index] = strangeBytes(at, met.head(), say.T("neither side sent them"))
 		case !met.areClosed():
 			failures[index] = fail(RelaySilent, at, "%s does not close connections that have %s", at.name(), name)
 		}

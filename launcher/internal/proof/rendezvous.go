@@ -8,6 +8,7 @@ import (
 	"errors"
 	"net/netip"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -26,7 +27,10 @@ func randomText(bytes int) string {
 func unusedID() string { return "(:probe-" + randomText(8) + ":)" }
 
 // wrongKey is a key that must be refused, and what to call it.
-type wrongKey struct{ name, key string }
+type wrongKey struct {
+	name say.Text
+	key  string
+}
 
 // wrongKeys returns one that differs from the right one in its last two bytes only, so that a server which compares lengths
 // or beginnings is found out, and none at all.
@@ -37,7 +41,7 @@ func (p *prover) wrongKeys() []wrongKey {
 	for index := range min(2, len(raw)) {
 		raw[len(raw)-1-index] ^= 1 + change[index]%255
 	}
-	return []wrongKey{{"a wrong key", base64.StdEncoding.EncodeToString(raw)}, {"no key", ""}}
+	return []wrongKey{{say.T("a wrong key"), base64.StdEncoding.EncodeToString(raw)}, {say.T("no key"), ""}}
 }
 
 func (p *prover) dns(context.Context) (say.Text, error) {
@@ -142,7 +146,7 @@ func (p *prover) rendezvousUDP(ctx context.Context) (say.Text, error) {
 	end, _ := ctx.Deadline()
 	var strange error
 	buffer := make([]byte, readBytes)
-	sent, resend := 0, firstResend
+	sent, seen, resend := 0, 0, firstResend
 	for time.Until(end) > 0 {
 		if _, err := socket.Write(heartbeat); err != nil {
 			return say.Text{}, udpFailure(err, at)
@@ -151,11 +155,11 @@ func (p *prover) rendezvousUDP(ctx context.Context) (say.Text, error) {
 		turn := minTime(time.Now().Add(resend), end)
 		resend *= 2
 		for {
-			size, err := socket.read(buffer, turn)
+			size, isOver, err := socket.read(buffer, turn)
 			if err != nil {
 				return say.Text{}, udpFailure(err, at)
 			}
-			if size == 0 {
+			if isOver {
 				break
 			}
 			if strange = judgeDatagram(at, buffer[:size]); strange == nil {
@@ -163,6 +167,9 @@ func (p *prover) rendezvousUDP(ctx context.Context) (say.Text, error) {
 					return say.T("%s asks an unknown client for its key, %d datagrams were needed", at.name(), sent), nil
 				}
 				return say.T("%s asks an unknown client for its key", at.name()), nil
+			}
+			if seen++; seen > maxUnrelated {
+				return say.Text{}, strange
 			}
 		}
 	}
@@ -194,9 +201,9 @@ func judgeDatagram(at *door, datagram []byte) error {
 	message, err := wire.Decode(datagram)
 	switch {
 	case err != nil:
-		return strangeBytes(at, datagram[:min(len(datagram), headBytes)], err.Error())
+		return strangeBytes(at, datagram[:min(len(datagram), headBytes)], say.Of(err))
 	case message.Kind == "":
-		return fail(Unexpected, at, "%s answers a heartbeat with %s", at.name(), "an empty message")
+		return fail(Unexpected, at, "%s answers a heartbeat with an empty message", at.name())
 	case message.Kind != wire.RegisterPeerResponse:
 		return fail(Unexpected, at, "%s answers a heartbeat with %s", at.name(), message.Kind)
 	case !message.Flag("request_pk"):
@@ -223,12 +230,13 @@ func (p *prover) isKeyAccepted(ctx context.Context, key string) (bool, error) {
 		return false, err
 	}
 	number, other := answer.Number("failure"), answer.Text("other_failure")
-	what, isKnown := wire.FailureNames[number]
+	name, isKnown := wire.FailureNames[number]
+	what := say.T("%s", name)
 	switch {
 	case len(answer.Bytes("socket_addr")) > 0:
-		what = "an address"
+		what = say.T("an address")
 	case other != "":
-		what = "'" + strings.ToValidUTF8(other[:min(len(other), 80)], "") + "'"
+		what = say.T("%s", strconv.Quote(strings.ToValidUTF8(other[:min(len(other), 80)], "")))
 	case number == wire.LicenseMismatch:
 		return false, nil
 	case number == wire.IDNotExist:
@@ -259,7 +267,7 @@ func (p *prover) keyEnforced(ctx context.Context) (say.Text, error) {
 		}
 		if isAccepted {
 			at, _ := p.hbbsDoor(0, "tcp")
-			return say.Text{}, fail(KeyNotChecked, at, "hbbs accepts %s", say.T(wrong.name))
+			return say.Text{}, fail(KeyNotChecked, at, "hbbs accepts %s", wrong.name)
 		}
 	}
 	return say.T("hbbs refuses a wrong key and no key"), nil

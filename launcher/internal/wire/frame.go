@@ -6,7 +6,8 @@ package wire
 
 import (
 	"errors"
-	"fmt"
+
+	"rustdesk-launcher/internal/say"
 )
 
 // MaxFrame is the largest payload in bytes that is accepted.
@@ -16,13 +17,6 @@ const maxPayload = 1<<30 - 1
 
 // ErrTooLong is a payload that no frame can carry.
 var ErrTooLong = errors.New("a frame carries at most 1073741823 bytes")
-
-// Error tells bytes that are not RustDesk's protocol.
-type Error struct{ Reason string }
-
-func (e *Error) Error() string { return e.Reason }
-
-func fault(format string, args ...any) error { return &Error{fmt.Sprintf(format, args...)} }
 
 // header returns what stands before a payload: a little-endian number of 1 to 4 bytes, length << 2 | bytes - 1.
 func header(length int) []byte {
@@ -69,7 +63,7 @@ func (f *Frames) Next() (payload []byte, ok bool, err error) {
 	}
 	length >>= 2
 	if length > MaxFrame {
-		return nil, false, fault("a frame of %d bytes is announced, at most %d accepted", length, MaxFrame)
+		return nil, false, say.Errorf("a frame of %d bytes is announced, at most %d accepted", length, MaxFrame)
 	}
 	if len(f.pending) < size+length {
 		return nil, false, nil

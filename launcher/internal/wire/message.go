@@ -3,6 +3,8 @@ package wire
 import (
 	"math"
 	"unicode/utf8"
+
+	"rustdesk-launcher/internal/say"
 )
 
 const (
@@ -162,7 +164,7 @@ func decodeValue(spec field, value uint64, content []byte) (any, error) {
 		return value != 0, nil
 	case stringField, stringsField:
 		if !utf8.Valid(content) {
-			return nil, fault("%s is not UTF-8", spec.name)
+			return nil, say.Errorf("%s is not UTF-8", spec.name)
 		}
 		if spec.kind == stringsField {
 			return []string{string(content)}, nil
@@ -185,7 +187,7 @@ func eachField(data []byte, take func(number int, wireType, value uint64, conten
 		}
 		number, wireType := tag>>3, tag&7
 		if number == 0 || tag > math.MaxUint32 {
-			return fault("a field number is out of range")
+			return say.Errorf("a field number is out of range")
 		}
 		var value, length uint64
 		switch wireType {
@@ -199,13 +201,13 @@ func eachField(data []byte, take func(number int, wireType, value uint64, conten
 			length = 8
 		default:
 			// Groups: proto3 has none, and skipping them is what exhausts parsers' stacks.
-			return fault("wire type %d does not occur in this protocol", wireType)
+			return say.Errorf("wire type %d does not occur in this protocol", wireType)
 		}
 		if err != nil {
 			return err
 		}
 		if length > uint64(len(rest)) {
-			return fault("a field is cut off")
+			return say.Errorf("a field is cut off")
 		}
 		if err := take(int(number), wireType, value, rest[:length:length]); err != nil {
 			return err
@@ -218,7 +220,7 @@ func eachField(data []byte, take func(number int, wireType, value uint64, conten
 func readVarint(data []byte) (value uint64, rest []byte, err error) {
 	for index := range 10 {
 		if index >= len(data) {
-			return 0, nil, fault("a number is cut off")
+			return 0, nil, say.Errorf("a number is cut off")
 		}
 		c := data[index]
 		if index == 9 && c > 1 {
@@ -229,5 +231,5 @@ func readVarint(data []byte) (value uint64, rest []byte, err error) {
 			return value, data[index+1:], nil
 		}
 	}
-	return 0, nil, fault("a number is longer than 64 bits")
+	return 0, nil, say.Errorf("a number is longer than 64 bits")
 }
