@@ -2,6 +2,7 @@ package safefile
 
 import (
 	"errors"
+	"io/fs"
 	"syscall"
 )
 
@@ -12,5 +13,5 @@ const (
 
 // isHeld tells whether another program stands in the way, as far as Windows lets one know.
 func isHeld(err error) bool {
-	return errors.Is(err, sharingViolation) || errors.Is(err, lockViolation) || errors.Is(err, syscall.ERROR_ACCESS_DENIED)
+	return errors.Is(err, sharingViolation) || errors.Is(err, lockViolation) || errors.Is(err, fs.ErrPermission)
 }
