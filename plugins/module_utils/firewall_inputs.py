@@ -246,6 +246,11 @@ def _choice_faults(inputs: Inputs, host: Mapping[str, Any]) -> Iterator[str]:
             f"{_name('backend')}: {' and '.join(active)} are active on this host, and what one lets through another "
             f"may stop; switch off all but one, or name the one to use"
         )
+    if inputs["activate"] and active and backend not in active and backend != "auto":
+        yield (
+            f"{_name('activate')}: {' and '.join(active)} is active on this host, and a second firewall beside it "
+            f"would close what it lets through; name {active[0]} in {_name('backend')}, or switch it off first"
+        )
     if backend != "auto" and backend not in host["installed"]:
         yield (
             f"{_name('backend')}: {backend} is not installed on this host; install it, or name what is "

@@ -41,7 +41,7 @@ ACTIVATED = Path("/etc/rustdesk-firewall-activated")
 
 _FAMILIES = ("inet", "ip", "ip6")
 _IPTABLES_CHAINS = ("INPUT", "OUTPUT", "FORWARD")
-_NO_MATCH = ("counter", "log", "drop", "reject", "comment")
+_NO_MATCH = ("counter", "log", "drop", "reject", "comment", "jump", "goto")
 """Statements of a rule that every packet reaches."""
 
 Objects = list[dict[str, Any]]
@@ -131,9 +131,20 @@ def _is_own(rule: dict[str, Any], direction: str) -> bool:
     return text == comment(direction) or text.startswith(f"{comment(direction)}:")
 
 
-def _denies_all(rule: dict[str, Any]) -> bool:
-    statements = [name for statement in rule.get("expr", []) for name in statement]
-    return all(name in _NO_MATCH for name in statements) and bool({"drop", "reject"} & set(statements))
+def _denies_all(objects: Objects, rule: dict[str, Any], followed: tuple[str, ...] = ()) -> bool:
+    """Tell whether every packet is denied that reaches a rule, also where it sends them to another chain for that."""
+    statements = {name: value for statement in rule.get("expr", []) for name, value in statement.items()}
+    if not all(name in _NO_MATCH for name in statements):
+        return False
+    if {"drop", "reject"} & set(statements):
+        return True
+    targets = [statements[name]["target"] for name in ("jump", "goto") if name in statements]
+    return any(
+        _denies_all(objects, inner, (*followed, target))
+        for target in targets
+        if target not in followed
+        for inner in _rules(objects, {**rule, "name": target})
+    )
 
 
 def _is_foreign_base(chain: dict[str, Any], hook: str) -> bool:
@@ -152,7 +163,7 @@ def denying(objects: Objects, direction: str) -> Iterator[Chain]:
         if not _is_foreign_base(chain, hook):
             continue
         rules = _rules(objects, chain)
-        before = next((rule["handle"] for rule in rules if _denies_all(rule)), None)
+        before = next((rule["handle"] for rule in rules if _denies_all(objects, rule)), None)
         own = tuple(rule["handle"] for rule in rules if _is_own(rule, direction))
         denies = chain.get("policy") == "drop" or before is not None
         if denies or own:

@@ -121,10 +121,11 @@ def ufw_rules(inputs: Inputs, host: Host) -> list[Rule]:
         if ports_of(entries, protocol)
     ]
     port = host["connection"]["port"]
-    if inputs["activate"] and port:
-        keep = {"direction": "in", "protocol": "tcp", "ports": str(port), "address": "any", "comment": f"{TAG} keep"}
+    keep = {"direction": "in", "protocol": "tcp", "ports": str(port), "address": "any"}
+    # A rule of somebody else that limits this port lets the connection through, and ufw would replace it.
+    if inputs["activate"] and port and keep not in host["ufw"]["limited"]:
         # First, so that the way back is open before anything else changes.
-        rules.insert(0, keep)
+        rules.insert(0, {**keep, "comment": f"{TAG} keep"})
     return rules
 
 

@@ -25,6 +25,13 @@ options:
     description: Time until the change is undone.
     type: int
     default: 60
+  activate:
+    description:
+      - The firewall that the change switches on, which is switched off again with it; empty for none.
+      - One that is off anyhow is not told so again, as C(ufw disable) opens the chains of iptables for everybody
+        else too.
+    type: str
+    default: ""
   zones:
     description: Zones of firewalld that are about to change.
     type: list
@@ -120,7 +127,10 @@ def commands(module: AnsibleModule) -> tuple[list[list[str]], list[list[str]]]:
     ufw = module.get_bin_path("ufw")
     if ufw:
         _code, out, _err = module.run_command([ufw, "status"], environ_update={"LC_ALL": "C"})
-        found.append([ufw, "reload"] if "Status: active" in out else [ufw, "--force", "disable"])
+        if "Status: active" in out:
+            found.append([ufw, "reload"])
+        elif module.params["activate"] == "ufw":
+            found.append([ufw, "--force", "disable"])
     firewalld = module.get_bin_path("firewall-cmd")
     if firewalld:
         found.append([systemctl, "enable" if is_enabled(module, _FIREWALLD) else "disable", _FIREWALLD])
@@ -193,6 +203,7 @@ def main() -> None:
         argument_spec={
             "state": {"type": "str", "choices": ["armed", "disarmed", "undone"], "required": True},
             "seconds": {"type": "int", "default": 60},
+            "activate": {"type": "str", "default": ""},
             "zones": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,

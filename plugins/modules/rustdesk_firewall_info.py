@@ -228,10 +228,10 @@ def connection() -> dict[str, Any]:
 # --- ufw ----------------------------------------------------------------------------------------------------------
 
 
-def ufw_tuples(text: str) -> Iterator[Rule]:
-    """Yield the rules that allow ports of one protocol, in what ufw has written down."""
+def ufw_tuples(text: str, act: str = "allow") -> Iterator[Rule]:
+    """Yield the rules that allow, or limit, ports of one protocol, in what ufw has written down."""
     for match in map(_TUPLE.fullmatch, text.splitlines()):
-        if match is None or match["rule"] != "allow" or match["source_port"] != "any":
+        if match is None or match["rule"] != act or match["source_port"] != "any":
             continue
         remote, local = match["source"], match["destination"]
         if match["direction"] == "out":
@@ -266,6 +266,10 @@ def ufw_state(directory: Path = UFW, defaults: Path = Path("/etc/default/ufw")) 
             {name: value for name, value in rule.items() if name != "comment"}
             for rule in both
             if rule not in own and (rule["address"] != "any" or not with_six or (rule in four and rule in six))
+        ],
+        "limited": [
+            {name: value for name, value in rule.items() if name != "comment"}
+            for rule in ufw_tuples(_text(directory / "user.rules"), "limit")
         ],
     }
 

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[3]
 LAB = os.environ.get("RUSTDESK_LAB") or "demo"
-WINDOWS, SERVER = f"rustdesk-{LAB}-endpoint-windows", f"rustdesk-{LAB}-server-deb13"
-SERVER_NAME = "server-deb13.lab.test"
+WINDOWS, SERVER = f"rustdesk-{LAB}-endpoint-windows", f"rustdesk-{LAB}-server-deb12"
+SERVER_NAME = "server-deb12.lab.test"
 STUB = "/opt/rustdesk-stub/rustdesk-1.4.9-x86_64.exe"
 INSTALLED = r"C:\Program Files\RustDesk\RustDesk.exe"
 CONTACTS = r"C:\ProgramData\rustdesk-stub\contacts.log"

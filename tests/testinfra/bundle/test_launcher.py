@@ -287,7 +287,7 @@ def test_check_tells_that_the_relay_is_blocked() -> None:
         report = check()
         table = ADMINISTRATOR.run(LAUNCHER, "--check", "--lang", "de")
     assert causes(report) == dict.fromkeys(("relay_accepted", "relay_enforced", "relay_bytes"), "timeout")
-    assert "Öffnen Sie 21117/tcp zu server-deb13.lab.test in den Firewalls unterwegs" in table.stdout
+    assert "Öffnen Sie 21117/tcp zu server-deb12.lab.test in den Firewalls unterwegs" in table.stdout
     assert "6 von 9 bestanden" in table.stdout
 
 
@@ -296,4 +296,4 @@ def test_check_tells_that_udp_is_blocked() -> None:
         report = check()
     assert causes(report) == {"rendezvous_udp": "udp_silent"}
     (proof,) = (proof for proof in report["proofs"] if proof["state"] == "failed")
-    assert proof["remedy"].startswith("Open 21116/udp to server-deb13.lab.test")
+    assert proof["remedy"].startswith("Open 21116/udp to server-deb12.lab.test")

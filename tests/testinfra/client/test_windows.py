@@ -165,7 +165,7 @@ def package(tmp_path: Path) -> dict[str, Any]:
     return {"install": True, "package_file": str(target), "package_sha256": digest}
 
 
-POLICY = r"HKLM\SOFTWARE\Policies\Microsoft\Windows\QoS\RustDesk"
+POLICY = r"HKLM\SOFTWARE\Policies\Microsoft\Windows\QoS\RustDesk (rustdesk_client)"
 
 
 @pytest.mark.usefixtures("profiles")
@@ -178,12 +178,7 @@ def test_installed_configured_and_taken_back(package: dict[str, Any]) -> None:
     assert done.status != 0, "another digest was accepted"
     asked = {**package, "users": ["anna"], "qos": True, "permanent_password": "Wald-Pferd-Batterie"}
     apply(host=ENDPOINT, **asked)
-    assert (
-        inside('wine reg query "HKLM\\SOFTWARE\\Policies\\Microsoft\\Windows\\QoS\\RustDesk" /v "DSCP Value"').split()[
-            -1
-        ]
-        == b"8"
-    )
+    assert inside(f"wine reg query '{POLICY}' /v 'DSCP Value'").split()[-1] == b"8"
     assert apply(host=ENDPOINT, **asked).changed == 0
     program = "/wine/drive_c/Program Files/RustDesk/rustdesk.exe"
     answer = inside('wine "$1" --option custom-rendezvous-server', program)

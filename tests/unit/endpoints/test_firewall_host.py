@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
+import rustdesk_firewall_guard as guard
 import rustdesk_firewall_info as info
 from ansible.module_utils import firewall_undo as undo
 
@@ -40,6 +43,7 @@ def test_rules_of_the_role_are_told_from_others(tmp_path: Path) -> None:
     ]
     # Without its half for IPv6, the one of the site does not open what is asked for.
     assert found["foreign"] == []
+    assert [(rule["direction"], rule["ports"]) for rule in found["limited"]] == [("in", "22")]
 
 
 @pytest.mark.parametrize(
@@ -51,7 +55,11 @@ def test_both_versions_of_ip_are_needed(tmp_path: Path, defaults: str, complete:
 
 
 def test_a_host_without_ufw_has_no_rules(tmp_path: Path) -> None:
-    assert info.ufw_state(tmp_path, tmp_path / "defaults") == {"own": [], "foreign": []}
+    assert info.ufw_state(tmp_path, tmp_path / "defaults") == {
+        "own": [],
+        "foreign": [],
+        "limited": [],
+    }
 
 
 def test_zones_tell_what_is_the_role_s() -> None:
@@ -131,3 +139,37 @@ def test_what_is_remembered_is_root_s_alone(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(undo, "DIRECTORY", tmp_path)
     undo.remember([], [], [])
     assert (tmp_path / undo.MEMORY).stat().st_mode & 0o7777 == 0o600
+
+
+@dataclass
+class Host:
+    """A host whose units are all inactive, as a module meets it."""
+
+    ufw: str
+    params: dict[str, Any]
+
+    def get_bin_path(self, name: str, required: bool = False) -> str | None:
+        """Every program is there, but for firewalld's."""
+        assert required or name in ("nft", "ufw", "firewall-cmd")
+        return None if name == "firewall-cmd" else f"/usr/sbin/{name}"
+
+    def run_command(self, command: list[str], **_options: Any) -> tuple[int, str, str]:
+        """Answer for ufw; systemctl says no."""
+        return (0, f"Status: {self.ufw}", "") if command[0].endswith("ufw") else (1, "", "")
+
+
+@pytest.mark.parametrize(
+    ("ufw", "activate", "undone"),
+    [
+        ("active", "", ["reload"]),
+        ("inactive", "ufw", ["--force", "disable"]),
+        # It would open what iptables has closed for somebody else.
+        ("inactive", "", None),
+        ("inactive", "nftables", None),
+    ],
+)
+def test_ufw_is_switched_off_only_where_the_change_switches_it_on(
+    ufw: str, activate: str, undone: list[str] | None
+) -> None:
+    _before, found = guard.commands(cast("Any", Host(ufw, {"activate": activate})))
+    assert [command[1:] for command in found if command[0].endswith("ufw")] == ([undone] if undone else [])

@@ -29,6 +29,13 @@ COUNTER: dict[str, Any] = {"counter": {"packets": 5, "bytes": 300}}
 DROP: dict[str, Any] = {"drop": None}
 REJECT: dict[str, Any] = {"reject": {"type": "icmpx", "expr": "admin-prohibited"}}
 ACCEPT: dict[str, Any] = {"accept": None}
+JUMP: dict[str, Any] = {"jump": {"target": "helper"}}
+GOTO: dict[str, Any] = {"goto": {"target": "helper"}}
+HELPER: Objects = [
+    {"chain": {"family": "inet", "table": "site", "name": "helper"}},
+    rule(7, {"log": None}, chain="helper"),
+    rule(8, DROP, chain="helper"),
+]
 
 
 def paths(objects: Objects, direction: str = "out") -> list[str]:
@@ -42,6 +49,11 @@ def paths(objects: Objects, direction: str = "out") -> list[str]:
         ([chain(policy="accept")], False),
         ([chain(), rule(4, MATCH, ACCEPT), rule(5, COUNTER, REJECT)], True),
         ([chain(), rule(4, DROP)], True),
+        ([chain(), rule(4, COUNTER, JUMP), *HELPER], True),
+        ([chain(), rule(4, GOTO), *HELPER], True),
+        ([chain(), rule(4, MATCH, JUMP), *HELPER], False),
+        ([chain(), rule(4, JUMP), HELPER[0], rule(7, MATCH, DROP, chain="helper")], False),
+        ([chain(), rule(4, JUMP), HELPER[0], rule(7, JUMP, chain="helper")], False),
         ([chain(), rule(4, MATCH, DROP)], False),
         ([chain(policy="drop", hook="input")], False),
         ([chain(policy="drop", hook="forward")], False),

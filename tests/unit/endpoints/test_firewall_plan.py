@@ -63,7 +63,7 @@ def host(**change: Any) -> dict[str, Any]:
         "directions": [],
         "files": {},
         "undo_pending": False,
-        "ufw": {"own": [], "foreign": []},
+        "ufw": {"own": [], "foreign": [], "limited": []},
         "firewalld": {
             "version": "1.3.3",
             "default_zone": "public",
@@ -129,26 +129,26 @@ def test_ufw_gets_a_rule_for_each_protocol_and_address() -> None:
 
 def test_rules_that_are_there_are_left_and_others_of_the_role_go() -> None:
     own = [UFW | {"complete": True}, UFW | {"ports": "9", "complete": True}]
-    plan = firewall_plan.plan(inputs(), host(active=["ufw"], ufw={"own": own, "foreign": []}))
+    plan = firewall_plan.plan(inputs(), host(active=["ufw"], ufw={"own": own, "foreign": [], "limited": []}))
     assert [rule["protocol"] for rule in plan["ufw_add"]] == ["udp"]
     assert plan["ufw_remove"] == [UFW | {"ports": "9"}]
 
 
 def test_half_a_rule_is_added_again() -> None:
-    found = host(active=["ufw"], ufw={"own": [UFW | {"complete": False}], "foreign": []})
+    found = host(active=["ufw"], ufw={"own": [UFW | {"complete": False}], "foreign": [], "limited": []})
     assert UFW in firewall_plan.plan(inputs(), found)["ufw_add"]
 
 
 def test_a_rule_of_the_site_is_enough() -> None:
     foreign = [{name: value for name, value in UFW.items() if name != "comment"}]
-    plan = firewall_plan.plan(inputs(), host(active=["ufw"], ufw={"own": [], "foreign": foreign}))
+    plan = firewall_plan.plan(inputs(), host(active=["ufw"], ufw={"own": [], "foreign": foreign, "limited": []}))
     assert [rule["protocol"] for rule in plan["ufw_add"]] == ["udp"]
 
 
 def test_the_other_direction_is_not_touched() -> None:
     own = [UFW | {"comment": "rustdesk_firewall in", "direction": "in", "complete": True}]
     absent = inputs(state="absent")
-    found = host(active=["ufw"], ufw={"own": own, "foreign": []}, directions=["in"], activated="ufw")
+    found = host(active=["ufw"], ufw={"own": own, "foreign": [], "limited": []}, directions=["in"], activated="ufw")
     assert firewall_plan.plan(absent, found) == {}
 
 
@@ -156,7 +156,7 @@ def test_what_was_switched_on_is_switched_off_with_the_last_rule() -> None:
     keep = UFW | {"comment": "rustdesk_firewall keep", "direction": "in", "ports": "22", "complete": True}
     found = host(
         active=["ufw"],
-        ufw={"own": [UFW | {"complete": True}, keep], "foreign": []},
+        ufw={"own": [UFW | {"complete": True}, keep], "foreign": [], "limited": []},
         directions=["out"],
         activated="ufw",
     )
@@ -171,6 +171,13 @@ def test_the_way_back_is_opened_first() -> None:
     assert plan["ufw_add"][0]["comment"] == "rustdesk_firewall keep"
     assert plan["ufw_add"][0]["ports"] == "2222"
     assert plan["activate"] == "ufw"
+
+
+def test_the_way_back_that_somebody_limits_stays_as_it_is() -> None:
+    asked = inputs(backend="ufw", activate=True)
+    limited = {"direction": "in", "protocol": "tcp", "ports": "2222", "address": "any"}
+    there = host(connection={"port": 2222, "peer": "192.0.2.1"}, ufw={"own": [], "foreign": [], "limited": [limited]})
+    assert "2222" not in [rule["ports"] for rule in firewall_plan.plan(asked, there)["ufw_add"]]
 
 
 @pytest.mark.parametrize(
@@ -253,6 +260,12 @@ def test_firewalld_opens_to_addresses_only() -> None:
 
 HOST_FAULTS: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
     ("two active", {}, {"active": ["ufw", "nftables"]}, "backend: ufw and nftables are active"),
+    (
+        "another is active",
+        {"backend": "ufw", "activate": True},
+        {"active": ["firewalld"]},
+        "activate: firewalld is active on this host",
+    ),
     ("not installed", {"backend": "ufw"}, {"installed": ["nftables"]}, "backend: ufw is not installed"),
     ("no systemd", {}, {"active": ["ufw"], "systemd": False}, "state: present needs systemd"),
     ("undo waits", {}, {"active": ["ufw"], "undo_pending": True}, "undo_after: the change of an earlier run"),
