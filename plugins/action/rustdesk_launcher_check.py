@@ -74,8 +74,8 @@ def other_server(printed: str, arguments: Mapping[str, str]) -> str:
     """
     try:
         built = parse(printed.strip())
-    except ConfigStringError as error:
-        return f"the launcher did not say which server it is for: {error}"
+    except ConfigStringError:
+        return f"the launcher did not say which server it is for, but: {' '.join(printed.split())[:200] or 'nothing'}"
     host, port = arguments["host"], arguments["port"]
     if port not in ("", USUAL_PORT):
         host = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
