@@ -59,6 +59,9 @@ class Plan:
     create: list[dict[str, str]] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
     remove: list[str] = field(default_factory=list)
+    """Directories, each only if nothing is left in it then."""
+    users: list[str] = field(default_factory=list)
+    """In whose directories all that is."""
     faults: list[str] = field(default_factory=list)
 
     @property
@@ -106,6 +109,7 @@ def present(profiles: Sequence[Mapping[str, Any]], settings: Settings, package: 
         if profile["fault"]:
             plan.faults.append(str(profile["fault"]))
             continue
+        plan.users.append(profile["name"])
         try:
             _configure(plan, profile, settings, package if profile["kind"] == "service" else "")
         except TomlError as error:
@@ -122,6 +126,7 @@ def absent(profiles: Sequence[Mapping[str, Any]]) -> Plan:
         if profile["fault"]:
             plan.faults.append(str(profile["fault"]))
             continue
+        plan.users.append(profile["name"])
         try:
             _give_back(plan, profile)
         except TomlError as error:
@@ -131,18 +136,23 @@ def absent(profiles: Sequence[Mapping[str, Any]]) -> Plan:
 
 def mark(services: Sequence[Mapping[str, Any]]) -> Plan:
     """Return what tells the next run that the service ran, should this one be interrupted while it is stopped."""
+    writable = [profile for profile in services if not profile["missing"] and not profile["fault"]]
     return Plan(
         changes=[
             Change(join(profile["directory"], RESTART), None, "", profile["name"], profile["group"])
-            for profile in services
-            if not profile["missing"] and not profile["fault"]
-        ]
+            for profile in writable
+        ],
+        users=[profile["name"] for profile in writable],
     )
 
 
 def unmark(services: Sequence[Mapping[str, Any]]) -> Plan:
     """Return what takes that back."""
-    return Plan(changes=[Change(join(profile["directory"], RESTART), "", None) for profile in services])
+    writable = [profile for profile in services if not profile["fault"]]
+    return Plan(
+        changes=[Change(join(profile["directory"], RESTART), "", None) for profile in writable],
+        users=[profile["name"] for profile in writable],
+    )
 
 
 def recorded_package(profiles: Sequence[Mapping[str, Any]]) -> str:
@@ -320,16 +330,20 @@ def _give_back(plan: Plan, profile: Mapping[str, Any]) -> None:
     plan.remove += _emptied(profile, record.get("created", []), gone)
 
 
-def _emptied(profile: Mapping[str, Any], created: list[str], gone: set[str]) -> list[str]:
-    """Return the directories that the role has made and that are left with nothing in them, innermost first."""
+def _emptied(profile: Mapping[str, Any], created: Sequence[str], gone: set[str]) -> list[str]:
+    """Return the directories that the role has made and that are left with nothing in them, innermost first.
+
+    The record is its user's to write, so only directories that are the profile's own are taken from it.
+    """
+    fold = str.lower if "\\" in profile["directory"] else str
+    made = {fold(path) for path in created}
     found: list[str] = []
-    names, going = profile["names"], gone
-    for path in reversed(created):
-        if path != profile["directory"]:
-            names, going = profile["above"].get(path, []), {re.split(r"[/\\]", found[-1])[-1]} if found else set()
-        if set(names) - going or (not found and path != profile["directory"]):
+    going = gone
+    for path, names in ((profile["directory"], profile["names"]), *reversed(profile["above"].items())):
+        if fold(path) not in made or set(names) - going:
             break
         found.append(path)
+        going = {re.split(r"[/\\]", path)[-1]}
     return found
 
 

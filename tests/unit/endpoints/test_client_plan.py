@@ -110,6 +110,21 @@ def test_new_directories_are_made_and_go_again() -> None:
     assert absent([full]).remove == [DIRECTORY]
 
 
+@pytest.mark.parametrize("created", [["/etc"], ["/home/anna/.config", "/home/anna"], ["/", DIRECTORY + "/../../.."]])
+def test_a_record_removes_no_directory_but_the_profiles_own(created: list[str]) -> None:
+    """It is its user's to write, and directories are removed as root."""
+    record = json.dumps({"format": 1, "files": {}, "created": [*created, DIRECTORY]}).encode()
+    plan = absent([profile({RECORD: record})])
+    assert set(plan.remove) <= {DIRECTORY, "/home/anna/.config"}
+    assert plan.remove[0] == DIRECTORY
+
+
+def test_the_case_of_a_path_of_windows_does_not_matter() -> None:
+    record = json.dumps({"format": 1, "files": {}, "created": ["c:\\users\\X\\rustdesk\\config"]}).encode()
+    windows = profile({RECORD: record}) | {"directory": "C:\\Users\\x\\RustDesk\\config", "above": {}}
+    assert absent([windows]).remove == ["C:\\Users\\x\\RustDesk\\config"]
+
+
 def test_the_record_is_written_before_what_it_records() -> None:
     plan = present([profile({"RustDesk2.toml": OLD})], WANTED)
     assert [change.path.rpartition("/")[2] for change in plan.changes] == [

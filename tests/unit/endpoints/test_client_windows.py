@@ -12,7 +12,7 @@ import pytest
 from ansible.module_utils import client_windows
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from action.rustdesk_client_files import _steps
+from action.rustdesk_client_files import FIND, ActionModule, windows_steps
 
 ROAMING = "C:\\Users\\Jörg Müller\\AppData\\Roaming"
 
@@ -127,11 +127,10 @@ PLAN = {
 }
 
 
-@pytest.mark.parametrize("windows", [True, False])
-def test_plans_are_carried_out_with_options_that_the_modules_have(windows: bool) -> None:
+def test_plans_are_carried_out_with_options_that_the_modules_have() -> None:
     """Windows ignores an unknown option of these modules in silence."""
-    steps = list(_steps(PLAN, windows))
-    assert [step[0] for step in steps] == ["C:\\x", "C:\\x\\RustDesk2.toml", "C:\\x\\y", "C:\\x"]
+    steps = list(windows_steps(PLAN))
+    assert [step[0] for step in steps] == ["C:\\x", "C:\\x\\RustDesk2.toml", "C:\\x\\y", "C:\\x", "C:\\x"]
     modules = sorted({step[1] for step in steps})
     done = subprocess.run(
         [str(Path(sys.executable).with_name("ansible-doc")), "--type=module", "--json", *modules],
@@ -146,3 +145,18 @@ def test_plans_are_carried_out_with_options_that_the_modules_have(windows: bool)
             for name, option in documented[module]["doc"]["options"].items()
         }
         assert ArgumentSpecValidator(spec).validate(arguments).error_messages == []
+
+
+@pytest.mark.parametrize("matched", [0, 1])
+def test_a_directory_is_removed_only_when_nothing_is_in_it(monkeypatch: pytest.MonkeyPatch, matched: int) -> None:
+    ran: list[str] = []
+
+    def run_action(_self: ActionModule, action: str, _arguments: Any, _variables: Any) -> dict[str, Any]:
+        ran.append(action.rpartition("_")[2])
+        return {"matched": matched} if action == FIND else {"changed": True}
+
+    monkeypatch.setattr(ActionModule, "run_action", run_action)
+    action = object.__new__(ActionModule)
+    plan = {"create": [], "changes": [], "remove": ["C:\\x\\config", "C:\\x"]}
+    assert action._on_windows(plan, {})["changed"] is not bool(matched)
+    assert ran == (["find"] if matched else ["find", "file", "find", "file"])
