@@ -543,32 +543,41 @@ def _record_text(record: Mapping[str, Any]) -> str:
     return json.dumps({"about": ABOUT, "format": FORMAT, **record}, indent=2, sort_keys=True) + "\n"
 
 
-SECRET_KEYS = (
-    "password",
-    "salt",
-    "enc_id",
-    "key_pair",
-    "unlock_pin",
-    "trusted_devices",
-    "preset-address-book-password",
+SECRET_KEYS = re.compile(
+    r"password|salt|secret|token|enc_id|key_pair|unlock_pin|trusted_devices|user_info|ice-servers"
+    # Of two-factor authentication: its secret, and what sends its codes.
+    r"|(?<![\w-])(2fa|bot)(?![\w-])"
+    # Any letter can be written as its number.
+    r"|\\u",
+    re.IGNORECASE,
 )
-_ASSIGNMENT = re.compile(r"\s*[\"']?(?P<key>[A-Za-z0-9_.-]+)[\"']?\s*=\s*\S")
-_HEADER = re.compile(r"\s*\[{1,2}\s*[A-Za-z_\"']")
+"""What the keys of secrets have in their names (hbb_common src/config.rs; rustdesk src/auth_2fa.rs, src/common.rs)."""
+
+_NAMED = re.compile(r"\s*([A-Za-z0-9_.-]+|\"[^\"\\\n]*\"|'[^'\n]*')\s*=")
+_TOKEN = re.compile(
+    r"\"\"\"(?:\\.|[^\\])*?\"\"\"|'''.*?'''|\"(?:\\.|[^\"\\\n])*\"|'[^'\n]*'|#[^\n]*|[^\"'#\[\]{}\n]+|.", re.DOTALL
+)
 
 
 def masked(text: str) -> str:
     """Return settings for people to see, without the values of secrets, whoever has set them."""
-    return "".join(_masked_lines(text))
+    return "".join(
+        _named(statement) if SECRET_KEYS.search(statement.rpartition("=")[0]) else statement
+        for statement in _statements(text.removeprefix("\ufeff"))
+    )
 
 
-def _masked_lines(text: str) -> Iterator[str]:
-    """Leave the values of secrets out; one of several lines ends where the next key or table begins."""
-    hidden = False
-    for line in text.splitlines(keepends=True):
-        match = _ASSIGNMENT.match(line.removeprefix("\ufeff"))
-        if match:
-            hidden = match["key"].rpartition(".")[2] in SECRET_KEYS
-            yield f"{match['key']} = (not shown)\n" if hidden else line
-        elif not hidden or _HEADER.match(line):
-            hidden = False
-            yield line
+def _named(statement: str) -> str:
+    match = _NAMED.match(statement)
+    return f"{match[1]} = (not shown)\n" if match else "(not shown)\n"
+
+
+def _statements(text: str) -> Iterator[str]:
+    """Return the lines of a TOML file, each with those that its value goes on in."""
+    start = depth = 0
+    for token in _TOKEN.finditer(text):
+        depth += (token[0] in ("[", "{")) - (token[0] in ("]", "}"))
+        if token[0] == "\n" and depth <= 0:
+            yield text[start : token.end()]
+            start, depth = token.end(), 0
+    yield text[start:]
