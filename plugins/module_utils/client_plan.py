@@ -75,6 +75,11 @@ class Plan:
         """Whether there is anything to do."""
         return bool(self.create or self.changes or self.remove)
 
+    def add(self, other: Plan) -> None:
+        """Also do what another plan changes."""
+        self.changes += other.changes
+        self.users += [user for user in other.users if user not in self.users]
+
     def as_dict(self) -> dict[str, Any]:
         """Return the plan as variables of Ansible."""
         return asdict(self) | {"pending": self.pending}
@@ -123,18 +128,25 @@ def present(profiles: Sequence[Mapping[str, Any]], settings: Settings, package: 
     return plan
 
 
-def absent(profiles: Sequence[Mapping[str, Any]]) -> Plan:
-    """Return what gives every profile back what it had before the role came, as far as it still is the role's."""
+def absent(profiles: Sequence[Mapping[str, Any]], *, service_stays: bool = False) -> Plan:
+    """Return what gives every profile back what it had before the role came, as far as it still is the role's.
+
+    Args:
+        profiles: as the module rustdesk_client_info returns them.
+        service_stays: whether there is a service that may be started afterwards, for which its mark stays.
+    """
     plan = Plan()
     for profile in profiles:
-        if RECORD not in profile["files"]:
-            continue
         if profile["fault"]:
-            plan.faults.append(str(profile["fault"]))
+            # Without a record nothing here is the role's.
+            if profile["recorded"]:
+                plan.faults.append(str(profile["fault"]))
+            continue
+        if RECORD not in profile["files"]:
             continue
         plan.users.append(profile["name"])
         try:
-            _give_back(plan, profile)
+            _give_back(plan, profile, {RECORD} if service_stays else {RECORD, RESTART})
         except TomlError as error:
             plan.faults.append(str(error))
     return plan
@@ -150,6 +162,11 @@ def mark(services: Sequence[Mapping[str, Any]]) -> Plan:
         ],
         users=[profile["name"] for profile in writable],
     )
+
+
+def marked(services: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return those that a run has stopped and not started again."""
+    return [profile for profile in services if RESTART in profile["names"] and not profile["fault"]]
 
 
 def unmark(services: Sequence[Mapping[str, Any]]) -> Plan:
@@ -362,9 +379,8 @@ def _without_values(text: str, path: str) -> None:
 # --- Absent ---------------------------------------------------------------------------------------------------------
 
 
-def _give_back(plan: Plan, profile: Mapping[str, Any]) -> None:
+def _give_back(plan: Plan, profile: Mapping[str, Any], gone: set[str]) -> None:
     record = _record(profile)
-    gone = {RECORD, RESTART}
     for file, entry in record.get("files", {}).items():
         path = join(profile["directory"], file)
         now = _text(profile, file)

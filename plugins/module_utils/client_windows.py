@@ -15,6 +15,9 @@ SERVICE_ROAMING = "C:\\Windows\\ServiceProfiles\\LocalService\\AppData\\Roaming"
 NOBODY = ("all users", "default", "default user", "public")
 """Folders beside the profiles that are nobody's."""
 
+RECORD = "rustdesk_client.json"
+"""What the role has found in a profile and set there (client_plan)."""
+
 SERVICE = "RustDesk service"
 """Name of the service's profile in messages."""
 
@@ -121,6 +124,7 @@ def _profile(name: str, kind: str, roaming: str, results: Mapping[str, Any]) -> 
         "above": {above: inside(above)},
         "names": inside(directory),
         "fault": _fault(directory, results["files"], sorted(contents)),
+        "recorded": RECORD in inside(directory),
         "files": contents,
     }
 

@@ -105,6 +105,7 @@ def test_new_directories_are_made_and_go_again() -> None:
     assert absent([profile(after)]).remove == [DIRECTORY, "/home/anna/.config"]
     assert absent([profile(after | {"RustDesk.toml": b""})]).remove == []
     assert absent([profile(after | {RESTART: b""})]).remove == [DIRECTORY, "/home/anna/.config"]
+    assert absent([profile(after | {RESTART: b""})], service_stays=True).remove == []
     full = profile(after)
     full["above"]["/home/anna/.config"].append("other")
     assert absent([full]).remove == [DIRECTORY]
@@ -351,6 +352,14 @@ def test_a_profile_with_a_fault_is_told_and_not_written() -> None:
     broken = profile({}) | {"fault": "/home/anna/.config is a link"}
     plan = present([broken], WANTED)
     assert plan.faults == ["/home/anna/.config is a link"]
+    assert not plan.pending
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+def test_a_profile_with_a_fault_is_given_nothing_back_and_that_is_told(recorded: bool) -> None:
+    broken = profile({}) | {"fault": "/home/anna/.config is a link", "recorded": recorded}
+    plan = absent([broken])
+    assert plan.faults == ["/home/anna/.config is a link"] * recorded
     assert not plan.pending
 
 
