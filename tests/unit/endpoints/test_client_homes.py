@@ -289,3 +289,29 @@ def test_a_record_is_seen_in_a_profile_with_a_fault(place: Path, recorded: bool)
     found = look()
     assert "RustDesk.toml is not a file" in found.fault
     assert found.recorded is recorded
+
+
+@pytest.mark.parametrize("name", ["open_home", "open_directory", "names_in", "read_file"])
+def test_what_root_cannot_look_at_is_a_fault_of_that_profile(
+    place: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """As in a home directory on a server that squashes root."""
+    (place / "RustDesk2.toml").touch()
+
+    def denied(*_arguments: object) -> NoReturn:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(place))
+
+    monkeypatch.setattr(client_homes, name, denied)
+    found = look()
+    assert f"{place} cannot be looked at by root (Permission denied)" in found.fault
+    assert not found.recorded
+
+
+def test_a_home_that_root_cannot_look_at_is_one(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
+    def denied(path: Path, **_options: object) -> NoReturn:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    monkeypatch.setattr(type(home), "stat", denied)
+    monkeypatch.setattr(type(home), "lstat", denied)
+    assert rustdesk_client_info.account(NAME)
+    assert rustdesk_client_info.may_be_there(home / "x")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from action.rustdesk_client_files import FIND, ActionModule, windows_steps
 
+ROOT = Path(__file__).resolve().parents[3]
 ROAMING = "C:\\Users\\Jörg Müller\\AppData\\Roaming"
 
 
@@ -160,3 +162,33 @@ def test_a_directory_is_removed_only_when_nothing_is_in_it(monkeypatch: pytest.M
     plan = {"create": [], "changes": [], "remove": ["C:\\x\\config", "C:\\x"]}
     assert action._on_windows(plan, {})["changed"] is not bool(matched)
     assert ran == (["find"] if matched else ["find", "file", "find", "file"])
+
+
+def test_inputs_are_refused_before_tasks_of_windows_take_them(tmp_path: Path) -> None:
+    """The address is nobody's: nothing may be asked of the host."""
+    playbook = tmp_path / "play.yml"
+    playbook.write_text(
+        json.dumps(
+            [
+                {
+                    "hosts": "all",
+                    "gather_facts": False,
+                    "vars": {"rustdesk_client_users": None, "rustdesk_client_id_server": ""},
+                    "tasks": [{"ansible.builtin.import_role": {"name": "rustdesk_client", "rolespec_validate": False}}],
+                }
+            ]
+        )
+    )
+    how = ["-e", "ansible_connection=ssh", "-e", "ansible_shell_type=powershell"]
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("ansible-playbook")), "-i", "192.0.2.1,", *how, str(playbook)],
+        env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    said = " ".join(done.stdout.split())
+    assert "nothing was changed on 192.0.2.1" in said
+    assert "rustdesk_client_users: has to be a list" in said
+    assert "rustdesk_client_id_server: is empty" in said
