@@ -97,6 +97,26 @@ def test_a_read_only_file_is_a_fault() -> None:
     assert "RustDesk2.toml is read-only" in host["profiles"][0]["fault"]
 
 
+@pytest.mark.parametrize("kind", ["islnk", "isjunction"])
+@pytest.mark.parametrize("name", ["", "\\config", "\\CONFIG\\RustDesk2.toml", "\\config\\rustdesk_client.json"])
+def test_a_link_is_a_fault_and_not_read(kind: str, name: str) -> None:
+    """Users can make junctions, and settings are written as administrator."""
+    link = {**entry(f"{ROAMING}\\RustDesk{name}"), kind: True}
+    assert client_windows.no_links([link, entry("C:\\x")]) == [entry("C:\\x")]
+    assert client_windows.settings_files([link], ["RustDesk2.toml", "rustdesk_client.json"]) == []
+    part = "files" if "." in name else "directories"
+    host = client_windows.host(results(**{part: [link]}), ["jörg müller"], True, True)
+    (profile,) = host["profiles"]
+    assert f"{link['path']} is a link" in profile["fault"]
+    assert profile["recorded"] is (part == "directories" or "json" in name)
+
+
+def test_a_link_to_what_is_no_setting_is_nobodys_business() -> None:
+    link = {**entry(f"{ROAMING}\\RustDesk\\config\\peers"), "isjunction": True}
+    host = client_windows.host(results(directories=[link]), ["jörg müller"], True, True)
+    assert host["profiles"][0]["fault"] == ""
+
+
 def test_service_package_and_answers() -> None:
     host = client_windows.host(
         results(
