@@ -154,6 +154,30 @@ def test_package_is_that_of_the_machine() -> None:
     assert client_inputs.package(inputs(package_sha256="A" * 64), "x86_64")["sha256"] == "a" * 64
 
 
+@pytest.mark.parametrize(
+    ("given", "machine", "file"),
+    [
+        ({}, "x86_64", "rustdesk-1.5.0-x86_64.deb"),
+        ({}, "aarch64", "rustdesk-1.5.0-aarch64.deb"),
+        ({"windows": True}, "x86_64", "rustdesk-1.5.0-x86_64.msi"),
+        ({"windows": True, "package_kind": "exe"}, "x86_64", "rustdesk-1.5.0-x86_64.exe"),
+        ({"package_url": "https://m/ours.deb?x"}, "x86_64", "ours.deb"),
+        ({"package_file": "files/ours.deb"}, "riscv64", "ours.deb"),
+        ({}, "riscv64", ""),
+    ],
+)
+def test_a_package_without_a_pin_has_upstreams_name(given: dict[str, Any], machine: str, file: str) -> None:
+    wanted = inputs(install=True, version="1.5.0", package_sha256="a" * 64, **given)
+    assert client_inputs.package(wanted, machine) | {"file": file} == client_inputs.package(wanted, machine)
+    assert bool(list(client_checks.host_faults(wanted, host(machine=machine)))) is not bool(file)
+
+
+def test_upstreams_names_are_those_of_the_pins() -> None:
+    for version, kinds in load("vars/main/packages.yml")["__rustdesk_client_packages"].items():
+        for kind, pin in kinds.items():
+            assert pin["file"] == f"rustdesk-{version}-{client_inputs.PACKAGE_NAMES[kind]}"
+
+
 def test_pins_have_their_sources() -> None:
     packages = load("vars/main/packages.yml")["__rustdesk_client_packages"]
     assert load("defaults/main.yml")["rustdesk_client_version"] in packages
@@ -248,6 +272,7 @@ ON_HOST: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ({"service": "running"}, host(), "service: there is no RustDesk service"),
     ({"install": True}, host(dpkg=False), "install: this host has no dpkg"),
     ({"install": True}, host(machine="riscv64"), "package_sha256: is needed"),
+    ({"install": True, "package_sha256": "a" * 64}, host(machine="riscv64"), "package_url: is needed"),
     ({"qos": True}, host(nft=False), "qos: marks packets"),
     ({}, of_proxy(), "role: the settings of anna hold a proxy"),
     ({}, host(programs=[{"pid": 7, "user": "anna"}]), "close_programs: RustDesk is open at anna"),
