@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import ansible.module_utils
 
@@ -20,9 +21,11 @@ if TYPE_CHECKING:
 
 NEW_DIRECTORY_MODE = "0700"
 
+FILE, COPY, FIND = (f"ansible.windows.win_{name}" for name in ("file", "copy", "find"))
+
 
 class ActionModule(ActionOfActions):
-    """Carry out a plan of `client_plan` with the ordinary modules: copy and file, win_copy and win_file.
+    """Carry out a plan of `client_plan`: on Linux by one execution, on Windows with the modules of ansible.windows.
 
     The plan is no argument that Ansible would show: it names the variable that holds it.
     """
@@ -34,54 +37,87 @@ class ActionModule(ActionOfActions):
         """Return whether anything changed and how, or fail with the file and the reason."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         plan = self._task.args["plan"]
-        windows = bool(self._task.args["windows"])
+        carry_out = self._on_windows if self._task.args["windows"] else self._on_linux
+        return result | carry_out(plan, task_vars or {})
+
+    def _on_linux(self, plan: Mapping[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        planned = list(steps(plan))
+        if not planned:
+            return {"changed": False, "diff": []}
+        done = self._execute_module(
+            module_name="rustdesk_client_write",
+            module_args={"users": plan["users"], "steps": [step.arguments for step in planned]},
+            task_vars=task_vars,
+        )
+        if done.get("failed"):
+            path = done.get("path") or planned[0].arguments["path"]
+            reason = f"{_reason(done)}; see that nothing protects it (lsattr, a read-only mount), then run again"
+            return _failure(path, reason, changed=bool(done.get("changed")))
+        shown = [step.difference for step, changed in zip(planned, done["done"], strict=True) if changed]
+        return {"changed": bool(done["changed"]), "diff": [difference for difference in shown if difference]}
+
+    def _on_windows(self, plan: Mapping[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         differences: list[dict[str, str]] = []
         changed = False
-        for path, action, arguments, difference in _steps(plan, windows):
-            done = self.run_action(action, arguments, task_vars or {})
+        for path, action, arguments, difference in windows_steps(plan):
+            done = self.run_action(action, arguments, task_vars)
             if done.get("failed"):
-                message = f"{path} was not written: {_reason(done, windows)}"
-                return result | {"failed": True, "msg": message, "changed": changed, "path": path}
+                reason = (
+                    f"{_reason(done)}; another program may hold it open, or it is read-only: "
+                    "close RustDesk or take the attribute off, then run again"
+                )
+                return _failure(path, reason, changed=changed)
+            if action == FIND and done.get("matched"):
+                # Something is in it that was not there before: it stays, and so does what it lies in.
+                break
             changed = changed or bool(done.get("changed"))
             if difference and done.get("changed"):
                 differences.append(difference)
-        return result | {"changed": changed, "diff": differences}
+        return {"changed": changed, "diff": differences}
 
 
-Step = tuple[str, str, dict[str, Any], "dict[str, str] | None"]
+class Step(NamedTuple):
+    """A step of the module rustdesk_client_write, and what changes by it for people to see."""
+
+    arguments: dict[str, str]
+    difference: dict[str, str] | None = None
 
 
-def _steps(plan: Mapping[str, Any], windows: bool) -> Iterator[Step]:  # noqa: FBT001
-    file, copy = (
-        ("ansible.windows.win_file", "ansible.windows.win_copy")
-        if windows
-        else (
-            "ansible.builtin.file",
-            "ansible.builtin.copy",
-        )
-    )
+def steps(plan: Mapping[str, Any]) -> Iterator[Step]:
+    """Return what the module for Linux is to do."""
     for directory in plan["create"]:
-        rights = (
-            {}
-            if windows
-            else {
-                "owner": directory["owner"],
-                "group": directory["group"],
-                "mode": NEW_DIRECTORY_MODE,
-                "follow": False,
-            }
-        )
-        yield directory["path"], file, {"path": directory["path"], "state": "directory"} | rights, None
+        yield Step({"action": "mkdir", "mode": NEW_DIRECTORY_MODE, **directory})
     for change in plan["changes"]:
         path, content = str(change["path"]), change["content"]
         difference = _difference(path, change["before"], content)
         if content is None:
-            yield path, file, {"path": path, "state": "absent"}, difference
+            yield Step({"action": "unlink", "path": path}, difference)
             continue
-        rights = {} if windows else {name: change[name] for name in ("owner", "group", "mode")} | {"follow": False}
-        yield path, copy, {"dest": path, "content": content} | rights, difference
+        rights = {name: str(change[name]) for name in ("owner", "group", "mode")}
+        encoded = base64.b64encode(content.encode()).decode()
+        yield Step({"action": "write", "path": path, "content": encoded, **rights}, difference)
     for path in plan["remove"]:
-        yield path, file, {"path": path, "state": "absent"}, None
+        yield Step({"action": "rmdir", "path": str(path)})
+
+
+WindowsStep = tuple[str, str, dict[str, Any], "dict[str, str] | None"]
+
+
+def windows_steps(plan: Mapping[str, Any]) -> Iterator[WindowsStep]:
+    """Return path, module, arguments and difference of what is to be done on Windows."""
+    for directory in plan["create"]:
+        yield directory["path"], FILE, {"path": directory["path"], "state": "directory"}, None
+    for change in plan["changes"]:
+        path, content = str(change["path"]), change["content"]
+        difference = _difference(path, change["before"], content)
+        if content is None:
+            yield path, FILE, {"path": path, "state": "absent"}, difference
+        else:
+            yield path, COPY, {"dest": path, "content": content}, difference
+    for path in plan["remove"]:
+        # The module removes a directory with all that is in it, so that is looked at first.
+        yield path, FIND, {"paths": [path], "file_type": "any", "hidden": True, "get_checksum": False}, None
+        yield path, FILE, {"path": path, "state": "absent"}, None
 
 
 def _difference(path: str, before: str | None, content: str | None) -> dict[str, str] | None:
@@ -96,11 +132,9 @@ def _difference(path: str, before: str | None, content: str | None) -> dict[str,
     }
 
 
-def _reason(done: Mapping[str, Any], windows: bool) -> str:  # noqa: FBT001
-    text = " ".join(str(done.get("msg") or done.get("module_stderr") or json.dumps(done)).split()).rstrip(".")
-    if windows:
-        return (
-            f"{text}; another program may hold it open, or it is read-only: "
-            "close RustDesk or take the attribute off, then run again"
-        )
-    return f"{text}; see that nothing protects it (lsattr, a read-only mount), then run again"
+def _failure(path: str, reason: str, *, changed: bool) -> dict[str, Any]:
+    return {"failed": True, "msg": f"{path} was not written: {reason}", "changed": changed, "path": path}
+
+
+def _reason(done: Mapping[str, Any]) -> str:
+    return " ".join(str(done.get("msg") or done.get("module_stderr") or json.dumps(done)).split()).rstrip(".")

@@ -51,6 +51,7 @@ class FilterModule:
         return {
             "rustdesk_client_windows_folders": client_windows.folders,
             "rustdesk_client_windows_files": client_windows.settings_files,
+            "rustdesk_client_windows_no_links": client_windows.no_links,
             "rustdesk_client_windows_host": client_windows.host,
             "rustdesk_toml_merge": rustdesk_toml_merge,
         }

@@ -7,11 +7,13 @@ Runs on the controller.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ansible.module_utils import client_inputs, client_plan
 from ansible.module_utils.client_inputs import PREFIX, Inputs
-from ansible.module_utils.client_plan import RESTART, Plan
+
+if TYPE_CHECKING:
+    from ansible.module_utils.client_plan import Plan
 
 ASKED = ("custom-rendezvous-server", "key", "relay-server", "api-server")
 """Options that an installed client is asked for, beside what its file says."""
@@ -57,8 +59,8 @@ def known(inputs: Inputs, host: Host) -> dict[str, Any]:
     present = inputs["state"] == "present"
     plan = _plan(inputs, host)
     settings = client_inputs.settings(inputs) if present else {}
-    differences = client_plan.differences(list(host["profiles"]), settings, host["options"])
-    services = [profile for profile in host["profiles"] if profile["kind"] == "service"]
+    differences = client_plan.differences(list(host["profiles"]), settings, host["options"]) if present else []
+    services = _services(host)
     return {
         "plan": plan.as_dict(),
         "differences": differences,
@@ -66,7 +68,7 @@ def known(inputs: Inputs, host: Host) -> dict[str, Any]:
         "to_install": _to_install(inputs, host),
         "to_uninstall": "" if present or not host["package"] else client_plan.recorded_package(services),
         "package_wanted": client_inputs.package(inputs, str(host["machine"])) if present else {},
-        "interrupted": any(RESTART in profile["names"] for profile in services),
+        "interrupted": bool(client_plan.marked(services)),
         "mark": client_plan.mark(services).as_dict(),
         "unmark": client_plan.unmark(services).as_dict(),
         "programs_to_close": [program["pid"] for program in host["programs"]] if inputs["close_programs"] else [],
@@ -80,8 +82,17 @@ def _to_install(inputs: Inputs, host: Host) -> str:
     return str(inputs["version"]) if wanted else ""
 
 
+def _services(host: Host) -> list[Mapping[str, Any]]:
+    return [profile for profile in host["profiles"] if profile["kind"] == "service"]
+
+
 def _plan(inputs: Inputs, host: Host) -> Plan:
-    profiles = list(host["profiles"])
+    profiles, has_service = list(host["profiles"]), bool(host["service"]["exists"])
     if inputs["state"] == "absent":
-        return client_plan.absent(profiles)
-    return client_plan.present(profiles, client_inputs.settings(inputs), _to_install(inputs, host))
+        plan = client_plan.absent(profiles, service_stays=has_service)
+    else:
+        plan = client_plan.present(profiles, client_inputs.settings(inputs), _to_install(inputs, host))
+    if not has_service:
+        # There is nothing left that could run again.
+        plan.add(client_plan.unmark(client_plan.marked(_services(host))))
+    return plan

@@ -34,6 +34,9 @@ SCHEMES = ("socks5", "http", "https")
 MACHINES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64"}
 """Architectures of the packages by the kernel's names for them."""
 
+PACKAGE_NAMES = {"amd64": "x86_64.deb", "arm64": "aarch64.deb", "msi": "x86_64.msi", "exe": "x86_64.exe"}
+"""What upstream's names of packages end in, after name and version, by kind or architecture."""
+
 QOS_PATHS = ("/etc/nftables-rustdesk-client.nft", "/etc/systemd/system/rustdesk-client-qos.service")
 
 _VERSION = re.compile(r"[0-9]{1,9}\.[0-9]{1,9}\.[0-9]{1,9}(-[0-9]{1,9})?")
@@ -149,9 +152,10 @@ def package(inputs: Inputs, machine: str) -> dict[str, str]:
     """Return file, sha256 and kind of the package for a machine; without a digest there is none to trust."""
     kind = str(inputs["package_kind"]) if inputs["windows"] else MACHINES.get(machine, "")
     pin = inputs["packages"].get(str(inputs["version"]), {}).get(kind, {})
-    file = str(pin.get("file", ""))
+    given = Path(urlsplit(str(inputs["package_url"])).path or str(inputs["package_file"])).name
+    of_upstream = f"rustdesk-{inputs['version']}-{PACKAGE_NAMES[kind]}" if kind in PACKAGE_NAMES else ""
     return {
-        "file": file or Path(urlsplit(str(inputs["package_url"])).path or str(inputs["package_file"])).name,
+        "file": str(pin.get("file", "")) or given or of_upstream,
         "sha256": (str(inputs["package_sha256"]) or str(pin.get("sha256", ""))).lower(),
         "kind": kind,
     }
@@ -503,10 +507,17 @@ def _host_package(inputs: Inputs, host: Mapping[str, Any]) -> Iterator[str]:
             f"{_name('install')}: this host has no dpkg, and only packages of Debian are pinned; "
             "install RustDesk otherwise"
         )
-    elif not package(inputs, host["machine"])["sha256"]:
+        return
+    wanted = package(inputs, host["machine"])
+    if not wanted["sha256"]:
         yield (
             f"{_name('package_sha256')}: is needed, because the role has no pin of version {inputs['version']} for "
             f"{host['machine']}; give the sha256 of its package"
+        )
+    if not wanted["file"]:
+        yield (
+            f"{_name('package_url')}: is needed, because the role does not know how upstream names its package for "
+            f"{host['machine']}; give its address, or {_name('package_file')}"
         )
 
 

@@ -24,6 +24,7 @@ from typing import Any
 from ansible.module_utils.client_options import ENCRYPTED
 from ansible.module_utils.toml_merge import TomlError, decode, effective, has_table, merge, parse, without_header
 
+SETTINGS_FILES = ("RustDesk.toml", "RustDesk2.toml", "RustDesk_local.toml", "RustDesk_default.toml")
 RECORD = "rustdesk_client.json"
 RESTART = "rustdesk_client.restart"
 """Tells, while the service is stopped by the role, that it ran before."""
@@ -33,6 +34,11 @@ ABOUT = "What the Ansible role rustdesk_client found here, and what it has set. 
 
 SECRETS = {("RustDesk2.toml", "socks", "password"), ("RustDesk.toml", "", "password")}
 """Values that the client encrypts when it saves, so that they cannot be compared afterwards."""
+LEADERS = {
+    "options": ("custom-rendezvous-server", ("relay-server", "api-server", "key")),
+    "socks": ("proxy", ("username", "password")),
+}
+"""By table, the option that says whose the others are."""
 NEW_MODE = "0600"
 """Of new files, as the client's own (hbb_common src/config.rs, store_path)."""
 
@@ -59,12 +65,20 @@ class Plan:
     create: list[dict[str, str]] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
     remove: list[str] = field(default_factory=list)
+    """Directories, each only if nothing is left in it then."""
+    users: list[str] = field(default_factory=list)
+    """In whose directories all that is."""
     faults: list[str] = field(default_factory=list)
 
     @property
     def pending(self) -> bool:
         """Whether there is anything to do."""
         return bool(self.create or self.changes or self.remove)
+
+    def add(self, other: Plan) -> None:
+        """Also do what another plan changes."""
+        self.changes += other.changes
+        self.users += [user for user in other.users if user not in self.users]
 
     def as_dict(self) -> dict[str, Any]:
         """Return the plan as variables of Ansible."""
@@ -106,6 +120,7 @@ def present(profiles: Sequence[Mapping[str, Any]], settings: Settings, package: 
         if profile["fault"]:
             plan.faults.append(str(profile["fault"]))
             continue
+        plan.users.append(profile["name"])
         try:
             _configure(plan, profile, settings, package if profile["kind"] == "service" else "")
         except TomlError as error:
@@ -113,17 +128,25 @@ def present(profiles: Sequence[Mapping[str, Any]], settings: Settings, package: 
     return plan
 
 
-def absent(profiles: Sequence[Mapping[str, Any]]) -> Plan:
-    """Return what gives every profile back what it had before the role came, as far as it still is the role's."""
+def absent(profiles: Sequence[Mapping[str, Any]], *, service_stays: bool = False) -> Plan:
+    """Return what gives every profile back what it had before the role came, as far as it still is the role's.
+
+    Args:
+        profiles: as the module rustdesk_client_info returns them.
+        service_stays: whether there is a service that may be started afterwards, for which its mark stays.
+    """
     plan = Plan()
     for profile in profiles:
+        if profile["fault"]:
+            # Without a record nothing here is the role's.
+            if profile["recorded"]:
+                plan.faults.append(str(profile["fault"]))
+            continue
         if RECORD not in profile["files"]:
             continue
-        if profile["fault"]:
-            plan.faults.append(str(profile["fault"]))
-            continue
+        plan.users.append(profile["name"])
         try:
-            _give_back(plan, profile)
+            _give_back(plan, profile, {RECORD} if service_stays else {RECORD, RESTART})
         except TomlError as error:
             plan.faults.append(str(error))
     return plan
@@ -131,18 +154,28 @@ def absent(profiles: Sequence[Mapping[str, Any]]) -> Plan:
 
 def mark(services: Sequence[Mapping[str, Any]]) -> Plan:
     """Return what tells the next run that the service ran, should this one be interrupted while it is stopped."""
+    writable = [profile for profile in services if not profile["missing"] and not profile["fault"]]
     return Plan(
         changes=[
             Change(join(profile["directory"], RESTART), None, "", profile["name"], profile["group"])
-            for profile in services
-            if not profile["missing"] and not profile["fault"]
-        ]
+            for profile in writable
+        ],
+        users=[profile["name"] for profile in writable],
     )
+
+
+def marked(services: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return those that a run has stopped and not started again."""
+    return [profile for profile in services if RESTART in profile["names"] and not profile["fault"]]
 
 
 def unmark(services: Sequence[Mapping[str, Any]]) -> Plan:
     """Return what takes that back."""
-    return Plan(changes=[Change(join(profile["directory"], RESTART), "", None) for profile in services])
+    writable = [profile for profile in services if not profile["fault"]]
+    return Plan(
+        changes=[Change(join(profile["directory"], RESTART), "", None) for profile in writable],
+        users=[profile["name"] for profile in writable],
+    )
 
 
 def recorded_package(profiles: Sequence[Mapping[str, Any]]) -> str:
@@ -204,29 +237,72 @@ def _shown(table: str, key: str) -> str:
 
 def _configure(plan: Plan, profile: Mapping[str, Any], settings: Settings, package: str) -> None:
     record = _record(profile)
-    updated = copy.deepcopy(record)
+    recorded: dict[str, Any] = record.get("files", {})
+    # Until all is written, the record also holds what is about to be given back, so that the next run can do it.
+    meanwhile, final = copy.deepcopy(record), copy.deepcopy(record)
     changes = []
-    for file, tables in settings.items():
-        path = join(profile["directory"], file)
+    for file, tables in {**{file: {} for file in recorded}, **settings}.items():
         before = _text(profile, file)
-        wanted = _wanted(record, file, tables, before or "", path)
-        after = _merged(before or "", wanted, path)
-        _without_values(after, path)
-        if after == (before or "") and file not in record.get("files", {}):
+        after = _asked_for(record, file, tables, before, join(profile["directory"], file))
+        if file not in recorded and after == (before or ""):
             continue
-        entry = updated.setdefault("files", {}).setdefault(file, {"before": before})
-        entry["set"] = _set_values(entry.get("set", {}), tables)
-        if after != (before or ""):
-            entry["after"] = hashlib.sha256(after.encode()).hexdigest()
+        if after != (before if file not in settings else before or ""):
             changes.append(_change(profile, file, before, after))
+        if file not in settings:
+            del final["files"][file]
+            continue
+        entry = _updated(recorded.get(file), tables, before, after or "")
+        final.setdefault("files", {})[file] = entry
+        together = _together(recorded.get(file, {}).get("set", {}), entry["set"])
+        meanwhile.setdefault("files", {})[file] = {**entry, "set": together}
     if package:
-        updated["package"] = package
-    if updated != record or changes:
-        updated.setdefault("created", profile["missing"])
+        meanwhile["package"] = final["package"] = package
+    if final != record or changes:
+        meanwhile.setdefault("created", profile["missing"])
+        final.setdefault("created", profile["missing"])
         plan.create += _directories(profile)
-        if updated != record:
-            plan.changes.append(_change(profile, RECORD, _text(profile, RECORD), _record_text(updated)))
+        texts = [_text(profile, RECORD), _record_text(meanwhile), _record_text(final)]
+        if meanwhile != record:
+            plan.changes.append(_change(profile, RECORD, texts[0], texts[1]))
         plan.changes += changes
+        if final != meanwhile:
+            plan.changes.append(_change(profile, RECORD, texts[1] if meanwhile != record else texts[0], texts[2]))
+
+
+def _asked_for(
+    record: Mapping[str, Any],
+    file: str,
+    tables: Mapping[str, Mapping[str, str | None]],
+    before: str | None,
+    path: str,
+) -> str | None:
+    """Return what a file is to hold; one of which nothing is asked for any more, what it is given back."""
+    if not tables:
+        return _given_back(record["files"][file], file, before, path)
+    after = _merged(before or "", _wanted(record, file, tables, before or "", path), path)
+    _without_values(after, path)
+    return after
+
+
+def _updated(
+    entry: Mapping[str, Any] | None, tables: Mapping[str, Mapping[str, str | None]], before: str | None, after: str
+) -> dict[str, Any]:
+    """Return the record of a file. Only what the role alone has changed is given back byte for byte later."""
+    updated: dict[str, Any] = dict(entry) if entry else {"before": before}
+    updated["set"] = _set_values(updated.get("set", {}), tables)
+    if after != (before or ""):
+        is_ours_alone = before == updated.get("before") or _sha256(before or "") == updated.pop("after", "")
+        if is_ours_alone:
+            updated["after"] = _sha256(after)
+    return updated
+
+
+def _together(old: Mapping[str, Mapping[str, Any]], new: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {table: {**old.get(table, {}), **new.get(table, {})} for table in {**old, **new}}
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _directories(profile: Mapping[str, Any]) -> list[dict[str, str]]:
@@ -303,14 +379,11 @@ def _without_values(text: str, path: str) -> None:
 # --- Absent ---------------------------------------------------------------------------------------------------------
 
 
-def _give_back(plan: Plan, profile: Mapping[str, Any]) -> None:
+def _give_back(plan: Plan, profile: Mapping[str, Any], gone: set[str]) -> None:
     record = _record(profile)
-    gone = {RECORD, RESTART}
     for file, entry in record.get("files", {}).items():
         path = join(profile["directory"], file)
         now = _text(profile, file)
-        if now is None:
-            continue
         back = _given_back(entry, file, now, path)
         if back is None:
             gone.add(file)
@@ -320,23 +393,27 @@ def _give_back(plan: Plan, profile: Mapping[str, Any]) -> None:
     plan.remove += _emptied(profile, record.get("created", []), gone)
 
 
-def _emptied(profile: Mapping[str, Any], created: list[str], gone: set[str]) -> list[str]:
-    """Return the directories that the role has made and that are left with nothing in them, innermost first."""
+def _emptied(profile: Mapping[str, Any], created: Sequence[str], gone: set[str]) -> list[str]:
+    """Return the directories that the role has made and that are left with nothing in them, innermost first.
+
+    The record is its user's to write, so only directories that are the profile's own are taken from it.
+    """
+    fold = str.lower if "\\" in profile["directory"] else str
+    made = {fold(path) for path in created}
     found: list[str] = []
-    names, going = profile["names"], gone
-    for path in reversed(created):
-        if path != profile["directory"]:
-            names, going = profile["above"].get(path, []), {re.split(r"[/\\]", found[-1])[-1]} if found else set()
-        if set(names) - going or (not found and path != profile["directory"]):
+    going = gone
+    for path, names in ((profile["directory"], profile["names"]), *reversed(profile["above"].items())):
+        if fold(path) not in made or set(names) - going:
             break
         found.append(path)
+        going = {re.split(r"[/\\]", path)[-1]}
     return found
 
 
-def _given_back(entry: Mapping[str, Any], file: str, now: str, path: str) -> str | None:
+def _given_back(entry: Mapping[str, Any], file: str, now: str | None, path: str) -> str | None:
     """Return what a file is to hold, None when it is to go."""
-    before = entry.get("before")
-    if hashlib.sha256(now.encode()).hexdigest() == entry.get("after"):
+    before: str | None = entry.get("before")
+    if now is None or _sha256(now) == entry.get("after"):
         return before
     text = _merged(now, _restoration(entry, file, _parsed(now, path), path, but={}), path)
     for table in entry.get("set", {}):
@@ -356,9 +433,11 @@ def _restoration(
     before = _parsed(entry.get("before") or "", path)
     wanted: dict[str, dict[str, str | None]] = {}
     for table, keys in entry.get("set", {}).items():
+        inside = _table(now, table)
         for key, recorded in keys.items():
-            current = _table(now, table).get(key)
-            if key in but.get(table, {}) or not _still_ours(file, table, key, recorded, current):
+            if key in but.get(table, {}) or not _still_ours(file, table, key, recorded, inside.get(key)):
+                continue
+            if recorded is None and not _is_still_led(table, key, keys, inside):
                 continue
             old = _table(before, table).get(key)
             wanted.setdefault(table, {})[key] = old if isinstance(old, str) else None
@@ -371,6 +450,14 @@ def _still_ours(file: str, table: str, key: str, recorded: object, current: obje
     # What is encrypted cannot be compared, and nobody else is known to have set it.
     is_encrypted = (file, table, key) in SECRETS and str(current or "").startswith(ENCRYPTED)
     return isinstance(current, str) and (is_encrypted or is_digest_of(recorded, current))
+
+
+def _is_still_led(table: str, key: str, recorded: Mapping[str, Any], inside: Mapping[str, Any]) -> bool:
+    """Tell whether a value goes with what stands there: another server's relay is nothing to put beside this one's."""
+    leader, led = LEADERS.get(table, ("", ()))
+    if key not in led or leader not in recorded:
+        return True
+    return bool((inside.get(leader) or None) == recorded[leader])
 
 
 # --- Files ----------------------------------------------------------------------------------------------------------
@@ -425,49 +512,88 @@ def _record(profile: Mapping[str, Any]) -> dict[str, Any]:
     text = _text(profile, RECORD)
     if text is None:
         return {}
-    path = join(profile["directory"], RECORD)
     try:
-        record = json.loads(text)
-    except json.JSONDecodeError:
+        record: object = json.loads(text)
+        # What is no text in JSON may not be written as such either.
+        json.dumps(record, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
         record = None
-    if not isinstance(record, dict) or record.get("format") != FORMAT:
-        raise TomlError(
-            f"{path} is not a record of this role, so what was there before is not known; "
-            "restore it from a backup, or move it away"
-        )
-    return record
+    if isinstance(record, dict) and _is_record(record):
+        return record
+    raise TomlError(
+        f"{join(profile['directory'], RECORD)} is not a record of this role, so what was there before is not known; "
+        "restore it from a backup, or move it away"
+    )
+
+
+def _is_record(record: Mapping[str, Any]) -> bool:
+    """Tell whether a record has the form of one, and is about settings only: its user could write anything there."""
+    files, created = record.get("files", {}), record.get("created", [])
+    return (
+        record.get("format") == FORMAT
+        and isinstance(files, dict)
+        and all(name in SETTINGS_FILES and _is_entry(entry) for name, entry in files.items())
+        and isinstance(created, list)
+        and all(isinstance(path, str) for path in created)
+        and isinstance(record.get("package", ""), str)
+    )
+
+
+def _is_entry(entry: object) -> bool:
+    if not isinstance(entry, dict):
+        return False
+    tables = entry.get("set", {})
+    return (
+        isinstance(entry.get("before"), (str, type(None)))
+        and isinstance(entry.get("after"), (str, type(None)))
+        and isinstance(tables, dict)
+        and all(isinstance(keys, dict) and all(map(_is_value, keys.values())) for keys in tables.values())
+    )
+
+
+def _is_value(value: object) -> bool:
+    return value is None or isinstance(value.get("scrypt") if isinstance(value, dict) else value, str)
 
 
 def _record_text(record: Mapping[str, Any]) -> str:
     return json.dumps({"about": ABOUT, "format": FORMAT, **record}, indent=2, sort_keys=True) + "\n"
 
 
-SECRET_KEYS = (
-    "password",
-    "salt",
-    "enc_id",
-    "key_pair",
-    "unlock_pin",
-    "trusted_devices",
-    "preset-address-book-password",
+SECRET_KEYS = re.compile(
+    r"password|salt|secret|token|enc_id|key_pair|unlock_pin|trusted_devices|user_info|ice-servers"
+    # Of two-factor authentication: its secret, and what sends its codes.
+    r"|(?<![\w-])(2fa|bot)(?![\w-])"
+    # Any letter can be written as its number.
+    r"|\\u",
+    re.IGNORECASE,
 )
-_ASSIGNMENT = re.compile(r"\s*[\"']?(?P<key>[A-Za-z0-9_.-]+)[\"']?\s*=\s*\S")
-_HEADER = re.compile(r"\s*\[{1,2}\s*[A-Za-z_\"']")
+"""What the keys of secrets have in their names (hbb_common src/config.rs; rustdesk src/auth_2fa.rs, src/common.rs)."""
+
+_NAMED = re.compile(r"\s*([A-Za-z0-9_.-]+|\"[^\"\\\n]*\"|'[^'\n]*')\s*=")
+_TOKEN = re.compile(
+    r"\"\"\"(?:\\.|[^\\])*?\"\"\"|'''.*?'''|\"(?:\\.|[^\"\\\n])*\"|'[^'\n]*'|#[^\n]*|[^\"'#\[\]{}\n]+|.", re.DOTALL
+)
 
 
 def masked(text: str) -> str:
     """Return settings for people to see, without the values of secrets, whoever has set them."""
-    return "".join(_masked_lines(text))
+    return "".join(
+        _named(statement) if SECRET_KEYS.search(statement.rpartition("=")[0]) else statement
+        for statement in _statements(text.removeprefix("\ufeff"))
+    )
 
 
-def _masked_lines(text: str) -> Iterator[str]:
-    """Leave the values of secrets out; one of several lines ends where the next key or table begins."""
-    hidden = False
-    for line in text.splitlines(keepends=True):
-        match = _ASSIGNMENT.match(line.removeprefix("\ufeff"))
-        if match:
-            hidden = match["key"].rpartition(".")[2] in SECRET_KEYS
-            yield f"{match['key']} = (not shown)\n" if hidden else line
-        elif not hidden or _HEADER.match(line):
-            hidden = False
-            yield line
+def _named(statement: str) -> str:
+    match = _NAMED.match(statement)
+    return f"{match[1]} = (not shown)\n" if match else "(not shown)\n"
+
+
+def _statements(text: str) -> Iterator[str]:
+    """Return the lines of a TOML file, each with those that its value goes on in."""
+    start = depth = 0
+    for token in _TOKEN.finditer(text):
+        depth += (token[0] in ("[", "{")) - (token[0] in ("]", "}"))
+        if token[0] == "\n" and depth <= 0:
+            yield text[start : token.end()]
+            start, depth = token.end(), 0
+    yield text[start:]

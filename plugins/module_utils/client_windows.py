@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ansible.module_utils.client_plan import RECORD, SETTINGS_FILES
+
 SERVICE_ROAMING = "C:\\Windows\\ServiceProfiles\\LocalService\\AppData\\Roaming"
 """Where the service, which runs as LocalSystem, keeps its settings (hbb_common src/config.rs, patch)."""
 
@@ -27,9 +29,18 @@ def folders(found: Result) -> list[dict[str, str]]:
     return sorted((entry for entry in entries if entry["name"].lower() not in NOBODY), key=lambda entry: entry["name"])
 
 
+def no_links(found: Sequence[Result]) -> list[Result]:
+    """Return what is neither a link nor a junction among what win_find found: whoever made one says where it leads."""
+    return [entry for entry in found if not _is_link(entry)]
+
+
+def _is_link(entry: Result) -> bool:
+    return bool(entry.get("islnk") or entry.get("isjunction"))
+
+
 def settings_files(found: Sequence[Result], names: list[str]) -> list[str]:
     """Return the paths of the files of settings among what win_find found."""
-    paths = [str(entry["path"]) for entry in found]
+    paths = [str(entry["path"]) for entry in no_links(found)]
     return sorted(
         path for path in paths if _parent(path).lower().endswith("\\rustdesk\\config") and _name(path) in names
     )
@@ -112,6 +123,7 @@ def _profile(name: str, kind: str, roaming: str, results: Mapping[str, Any]) -> 
         for read in results["contents"]
         if "content" in read and _same(_parent(str(read["__rustdesk_client_item"])), directory)
     }
+    link = _link(directory, [*results["directories"], *results["files"]])
     return {
         "name": name,
         "kind": kind,
@@ -120,9 +132,21 @@ def _profile(name: str, kind: str, roaming: str, results: Mapping[str, Any]) -> 
         "missing": missing,
         "above": {above: inside(above)},
         "names": inside(directory),
-        "fault": _fault(directory, results["files"], sorted(contents)),
+        "fault": link or _fault(directory, results["files"], sorted(contents)),
+        # Behind a link nobody has looked.
+        "recorded": RECORD in inside(directory) or (bool(link) and not inside(directory)),
         "files": contents,
     }
+
+
+def _link(directory: str, found: Sequence[Result]) -> str:
+    """Say which link, or junction, settings would be written through; "" when there is none."""
+    through = [_parent(directory), directory, *(f"{directory}\\{name}" for name in (*SETTINGS_FILES, RECORD))]
+    for entry in found:
+        path = str(entry["path"])
+        if _is_link(entry) and any(_same(path, part) for part in through):
+            return f"{path} is a link, and settings are written through none; replace it with what it leads to"
+    return ""
 
 
 def _fault(directory: str, files: Sequence[Result], names: list[str]) -> str:

@@ -23,7 +23,7 @@ import tomllib
 with contextlib.suppress(ImportError):
     import tomlkit
     from tomlkit.exceptions import TOMLKitError
-    from tomlkit.items import InlineTable, Table
+    from tomlkit.items import Array, InlineTable, Table
 
 BOM = "\ufeff"
 UNSAFE = "is written in a way that this role cannot change safely; write its tables as [table] lines"
@@ -54,9 +54,11 @@ def parse(text: str) -> dict[str, Any]:
     Raises:
         TomlError: the text is not TOML.
     """
+    if text.startswith(BOM * 2):
+        raise TomlError("is not TOML (it begins with more than one byte order mark)")
     try:
         return tomllib.loads(text.removeprefix(BOM))
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:
         # The message names a place, and where it names more than that, it is a key and no value.
         place = re.search(r"\(at (line \d+, column \d+|end of document)\)", str(error))
         raise TomlError(f"is not TOML{' (' + place[1] + ')' if place else ''}") from None
@@ -96,11 +98,12 @@ def merge(text: str, settings: Settings) -> str:
     """Return the text with the settings in it. What has its value already stays as it is written.
 
     Raises:
-        TomlError: the text is not TOML, or has something else than a table where a table belongs.
+        TomlError: the text is not TOML, or has something else than a table where a table belongs, or a table where a
+            value belongs.
     """
     mark = BOM if text.startswith(BOM) else ""
+    parse(text)
     body = text.removeprefix(BOM)
-    parse(body)
     for table, values in settings.items():
         for key, value in values.items():
             body = _with_value(body, table, key, value)
@@ -113,8 +116,7 @@ def has_table(text: str, table: str) -> bool:
     Raises:
         TomlError: the text is not TOML.
     """
-    body = text.removeprefix(BOM)
-    return _has_header(body, table, parse(body))
+    return _has_header(text.removeprefix(BOM), table, parse(text))
 
 
 def without_header(text: str, table: str) -> str:
@@ -125,7 +127,7 @@ def without_header(text: str, table: str) -> str:
     """
     mark = BOM if text.startswith(BOM) else ""
     body = text.removeprefix(BOM)
-    expected = parse(body)
+    expected = parse(text)
     if expected.get(table) == {}:
         del expected[table]
     header = re.search(rf"(?m)(^\r?\n)?^[ \t]*\[[ \t]*{re.escape(_key(table))}[ \t]*\][ \t]*(\r?\n|\Z)", body)
@@ -145,6 +147,8 @@ def _with_value(body: str, table: str, key: str, value: str | None) -> str:
     inside = values.get(table, {}) if table else values
     if not isinstance(inside, dict):
         raise TomlError(f"has '{table}', but not as a table")
+    if _is_table(body, table, key, inside.get(key)):
+        raise TomlError(f"has '{key}' as a table, where a value belongs")
     if inside.get(key) == value and isinstance(value, str):
         return body
     if value is None:
@@ -153,6 +157,13 @@ def _with_value(body: str, table: str, key: str, value: str | None) -> str:
     (expected.setdefault(table, {}) if table else expected)[key] = value
     changed = _replaced(body, table, key, value) if key in inside else _added(body, table, key, value, values)
     return _checked(changed, expected)
+
+
+def _is_table(body: str, table: str, key: str, found: object) -> bool:
+    """Tell whether a key is a table, or several, of lines of their own; one in braces is a value like any other."""
+    if not any(isinstance(part, Mapping) for part in (found if isinstance(found, list) else [found])):
+        return False
+    return not isinstance(_container(_document(body), table)[key], (Array, InlineTable))
 
 
 def _checked(changed: str, expected: Mapping[str, Any]) -> str:

@@ -21,7 +21,7 @@ options:
     elements: str
     default: []
   discover:
-    description: Whether, without O(users), every user counts who can log in and has a home directory.
+    description: Whether, without O(users), every user counts who can log in and has a home directory of his own.
     type: bool
     default: true
   service_profile:
@@ -131,6 +131,7 @@ profiles:
     above: {description: 'Directories above it that the client may have made, and what they hold.', type: dict}
     names: {description: What the directory holds., type: list, elements: str}
     fault: {description: 'Why nothing can be written here, empty when it can.', type: str}
+    recorded: {description: 'Whether the record of the role is here, or that cannot be told.', type: bool}
     files:
       description: The files by name, each with C(content) (base64), C(owner), C(group) and C(mode).
       type: dict
@@ -147,6 +148,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ansible.module_utils import client_homes
 from ansible.module_utils.basic import AnsibleModule
 
 SERVICE = "rustdesk.service"
@@ -159,7 +161,9 @@ FIRST_UID, LAST_UID = 1000, 60000
 """Users who are people (login.defs(5), UID_MIN and UID_MAX)."""
 NO_SHELLS = ("nologin", "false", "sync")
 
-LARGEST_FILE = 1024 * 1024
+RECORD = "rustdesk_client.json"
+"""What the role has found in a profile and set there (client_plan)."""
+
 ANSWER_SECONDS = 10
 
 
@@ -175,6 +179,7 @@ class Profile:
     above: dict[str, list[str]] = field(default_factory=dict)
     names: list[str] = field(default_factory=list)
     fault: str = ""
+    recorded: bool = False
     files: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
@@ -185,7 +190,7 @@ def people() -> list[pwd.struct_passwd]:
         for user in pwd.getpwall()
         if FIRST_UID <= user.pw_uid <= LAST_UID
         and Path(user.pw_shell or "/bin/sh").name not in NO_SHELLS
-        and Path(user.pw_dir).is_dir()
+        and is_home(user, own=True)
     ]
 
 
@@ -195,15 +200,18 @@ def account(name: str) -> pwd.struct_passwd | None:
         user = pwd.getpwnam(name)
     except KeyError:
         return None
-    return user if Path(user.pw_dir).is_dir() else None
+    return user if is_home(user) else None
 
 
-def name_of_user(uid: int) -> str:
-    """Return the name of a user, the number where there is none."""
+def is_home(user: pwd.struct_passwd, *, own: bool = False) -> bool:
+    """Tell whether a user has a home directory, or one of his own; what root cannot look at is taken for one."""
     try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
+        found = Path(user.pw_dir).stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return stat.S_ISDIR(found.st_mode) and (not own or found.st_uid in (user.pw_uid, 0))
 
 
 def name_of_group(gid: int) -> str:
@@ -214,45 +222,12 @@ def name_of_group(gid: int) -> str:
         return str(gid)
 
 
-def names_in(directory: Path) -> list[str]:
-    """Return what a directory holds."""
-    return sorted(entry.name for entry in directory.iterdir())
-
-
-def path_fault(path: Path, uid: int) -> str:
-    """Say why root must not write to a path in somebody's home, or return ""; one that is missing is fine."""
-    try:
-        found = path.lstat()
-    except FileNotFoundError:
-        return ""
-    if stat.S_ISLNK(found.st_mode):
-        return f"{path} is a link, and root follows none in a user's home; replace it with what it leads to"
-    if found.st_uid not in (uid, 0):
-        return f"{path} belongs to {name_of_user(found.st_uid)}; give it to {name_of_user(uid)}"
-    return ""
-
-
-def file_fault(path: Path, uid: int) -> str:
-    """Say why a file cannot be taken for settings, or return ""."""
-    fault = path_fault(path, uid)
-    if fault or not path.exists():
-        return fault
-    if not path.is_file():
-        return f"{path} is not a file; remove it"
-    if path.stat().st_size > LARGEST_FILE:
-        return f"{path} is larger than {LARGEST_FILE // 1024} KiB, which no settings are; look at it"
-    return ""
-
-
-def read_file(path: Path) -> dict[str, str]:
+def read_file(parent: int, path: Path, uid: int) -> dict[str, str]:
     """Return a file's content and whose it is."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
-    with os.fdopen(descriptor, "rb") as file:
-        found = os.fstat(file.fileno())
-        content = file.read(LARGEST_FILE)
+    content, found = client_homes.read_file(parent, path, uid)
     return {
         "content": base64.b64encode(content).decode(),
-        "owner": name_of_user(found.st_uid),
+        "owner": client_homes.name_of_user(found.st_uid),
         "group": name_of_group(found.st_gid),
         "mode": f"{stat.S_IMODE(found.st_mode):04o}",
     }
@@ -260,26 +235,56 @@ def read_file(path: Path) -> dict[str, str]:
 
 def profile(user: pwd.struct_passwd, kind: str, files: list[str]) -> Profile:
     """Look at one user's settings."""
-    config = Path(user.pw_dir) / ".config"
-    directory = config / "rustdesk"
+    directory = Path(user.pw_dir, *client_homes.BELOW)
     found = Profile(user.pw_name, kind, str(directory), name_of_group(user.pw_gid))
-    for path in (config, directory):
-        found.fault = found.fault or path_fault(path, user.pw_uid)
-        if not path.exists():
-            found.missing.append(str(path))
-        elif not path.is_dir():
-            found.fault = found.fault or f"{path} is not a directory; remove it"
-    if config.is_dir():
-        found.above[str(config)] = names_in(config)
-    if found.fault or found.missing:
-        return found
-    found.names = names_in(directory)
-    for name in files:
-        path = directory / name
-        found.fault = found.fault or file_fault(path, user.pw_uid)
-        if not found.fault and path.is_file():
-            found.files[name] = read_file(path)
+    try:
+        look_into(found, user, files)
+    except client_homes.HomeError as error:
+        found.fault = str(error)
+    except OSError as error:
+        found.fault = (
+            f"{error.filename or directory} cannot be looked at by root ({error.strerror or error}), as in a home "
+            f"directory on a server that trusts no root; let root in there, or leave {user.pw_name} out"
+        )
+    found.recorded = RECORD in found.names if not found.fault else may_be_there(directory / RECORD)
     return found
+
+
+def look_into(found: Profile, user: pwd.struct_passwd, files: list[str]) -> None:
+    """Add what the user's directories hold, as far as there are some.
+
+    Raises:
+        OSError: root cannot look at something in there.
+        HomeError: root must not write in there.
+    """
+    with contextlib.ExitStack() as stack:
+        path, inside = Path(user.pw_dir), client_homes.open_home(user)
+        stack.callback(os.close, inside)
+        for depth, name in enumerate(client_homes.BELOW, start=1):
+            path = path / name
+            try:
+                inside = client_homes.open_directory(inside, path, user.pw_uid)
+            except FileNotFoundError:
+                found.missing = [str(path), *(str(path / below) for below in client_homes.BELOW[depth:])]
+                return
+            stack.callback(os.close, inside)
+            if str(path) != found.directory:
+                found.above[str(path)] = client_homes.names_in(inside, path)
+        found.names = client_homes.names_in(inside, path)
+        for name in files:
+            with contextlib.suppress(FileNotFoundError):
+                found.files[name] = read_file(inside, path / name, user.pw_uid)
+
+
+def may_be_there(path: Path) -> bool:
+    """Tell whether there is something at a path, or may be, where that cannot be told."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def service(module: AnsibleModule) -> dict[str, bool]:
@@ -320,7 +325,7 @@ def programs(*, service_runs: bool) -> list[dict[str, Any]]:
         with contextlib.suppress(OSError):
             arguments = (entry / "cmdline").read_bytes().decode(errors="replace").split("\0")
             if is_client(arguments) and not (service_runs and "rustdesk --" in " ".join(arguments)):
-                found.append({"pid": int(entry.name), "user": name_of_user(entry.stat().st_uid)})
+                found.append({"pid": int(entry.name), "user": client_homes.name_of_user(entry.stat().st_uid)})
     return sorted(found, key=lambda program: int(str(program["pid"])))
 
 
@@ -346,7 +351,7 @@ def look(module: AnsibleModule) -> dict[str, Any]:
     """Return everything there is to know of the host.
 
     Raises:
-        OSError: a directory cannot be looked into.
+        OSError: the host itself cannot be looked at.
     """
     params = module.params
     listed = {name: account(name) for name in params["users"]}
@@ -377,7 +382,7 @@ def look(module: AnsibleModule) -> dict[str, Any]:
 
 def main() -> None:
     """Run the module."""
-    names = ["RustDesk.toml", "RustDesk2.toml", "RustDesk_local.toml", "RustDesk_default.toml", "rustdesk_client.json"]
+    names = ["RustDesk.toml", "RustDesk2.toml", "RustDesk_local.toml", "RustDesk_default.toml", RECORD]
     module = AnsibleModule(
         argument_spec={
             "users": {"type": "list", "elements": "str", "default": []},

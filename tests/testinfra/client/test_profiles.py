@@ -207,6 +207,21 @@ def test_unusable_files_and_links_are_reported_and_left_alone(endpoint: Host) ->
             endpoint.check_output(f"userdel --remove {user} 2>/dev/null")
 
 
+def test_a_reset_tells_a_profile_that_it_cannot_give_anything_back(endpoint: Host) -> None:
+    apply(users=["anna", "bert"])
+    endpoint.check_output("cd /home/anna/.config && mv rustdesk away && ln -s away rustdesk")
+    endpoint.check_output("cd /home/bert/.config && rm -r rustdesk && ln -s /etc rustdesk")
+    done = run({"rustdesk_client_users": ["anna"], "rustdesk_client_state": "absent"})
+    assert done.status != 0
+    assert "/home/anna/.config/rustdesk is a link" in done.failure("endpoint-plain")
+    assert endpoint.file("/home/anna/.config/away/rustdesk_client.json").exists
+    # Nothing of the role's is there any more.
+    reset(users=["bert"])
+    endpoint.check_output("cd /home/anna/.config && rm rustdesk && mv away rustdesk")
+    reset(users=["anna"])
+    assert not endpoint.file("/home/anna/.config").exists
+
+
 def test_a_file_that_cannot_be_written_is_named(endpoint: Host) -> None:
     put(endpoint, config("anna"), FOREIGN.encode(), "anna")
     place = "/home/anna/.config/rustdesk"

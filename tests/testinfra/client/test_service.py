@@ -171,22 +171,68 @@ def test_stopped_client_stays_stopped_unless_asked(endpoint: Host, outside: Host
     assert apply(users=["anna"], service="running").changed == 0
 
 
+def killed_before(task: str, **variables: Any) -> None:
+    """Run the role, and kill it when it comes to a task."""
+    killer = ROOT / "tests" / "testinfra" / "server" / "callbacks"
+    done = run(
+        {f"rustdesk_client_{name}": value for name, value in variables.items()},
+        ANSIBLE_CALLBACK_PLUGINS=os.pathsep.join(map(str, (killer, ROOT / "plugins" / "callback"))),
+        ANSIBLE_CALLBACKS_ENABLED="killer",
+        KILL_BEFORE_TASK=task,
+    )
+    assert done.status < 0, done.output
+
+
 @pytest.mark.usefixtures("package")
 def test_interrupted_while_stopped_runs_again(endpoint: Host, outside: Host) -> None:
     install_by_hand(endpoint, outside)
-    killer = ROOT / "tests" / "testinfra" / "server" / "callbacks"
-    done = run(
-        {"rustdesk_client_users": ["anna"]},
-        ANSIBLE_CALLBACK_PLUGINS=os.pathsep.join(map(str, (killer, ROOT / "plugins" / "callback"))),
-        ANSIBLE_CALLBACKS_ENABLED="killer",
-        KILL_BEFORE_TASK="configure | Write the settings",
-    )
-    assert done.status < 0, done.output
+    killed_before("configure | Write the settings", users=["anna"])
     assert not endpoint.service("rustdesk").is_running
     apply(users=["anna"])
     assert endpoint.service("rustdesk").is_running
     assert server_of(endpoint) == SERVER
     assert apply(users=["anna"]).changed == 0
+
+
+@pytest.mark.usefixtures("package")
+@pytest.mark.parametrize(
+    ("task", "state"),
+    [
+        ("configure | Write the settings", "present"),
+        ("remove | Put the settings back", "absent"),
+        ("service_start | Start the service", "absent"),
+    ],
+)
+def test_a_reset_after_an_interrupted_run_runs_the_service_again(
+    endpoint: Host, outside: Host, task: str, state: str
+) -> None:
+    """With the first one nothing was written yet, with the last one all is given back already."""
+    install_by_hand(endpoint, outside)
+    soon(lambda: endpoint.run("rustdesk --option key").rc == 0, "the stub does not answer")
+    if state == "absent":
+        apply(users=["anna"])
+    killed_before(task, users=["anna"], state=state)
+    assert not endpoint.service("rustdesk").is_running
+    reset(users=["anna"])
+    assert endpoint.service("rustdesk").is_running
+    assert not endpoint.file(config("root", "rustdesk_client.restart")).exists
+    assert server_of(endpoint) == ""
+    assert reset(users=["anna"]).changed == 0
+
+
+def test_a_package_that_cannot_be_removed_leaves_the_service_running(endpoint: Host, package: Package) -> None:
+    apply(**package.variables(users=["anna"]))
+    script = "/var/lib/dpkg/info/rustdesk.prerm"
+    endpoint.check_output(f"cp -a {script} /root/prerm && printf '#!/bin/sh\\nexit 1\\n' >{script}")
+    try:
+        done = run({"rustdesk_client_users": ["anna"], "rustdesk_client_state": "absent"})
+        assert done.status != 0
+        assert endpoint.service("rustdesk").is_running
+        assert server_of(endpoint) == SERVER
+    finally:
+        endpoint.check_output(f"mv /root/prerm {script}")
+    reset(users=["anna"])
+    assert endpoint.run("command -v rustdesk").rc != 0
 
 
 @pytest.mark.usefixtures("package")

@@ -114,11 +114,17 @@ def test_portable_named_users_and_what_is_refused() -> None:
     assert inside(f'ls -d "{SERVICE}" 2>/dev/null || :') == b""
 
     put("anna", b"[options\n")
-    done = run({"rustdesk_client_users": ["anna", "niemand"], "rustdesk_client_language": "Deutsch"}, host=ENDPOINT)
-    assert done.status != 0
-    message = done.failure(ENDPOINT)
-    assert "rustdesk_client_users: the host has no user niemand" in message
-    assert "rustdesk_client_language" in message
+    for variables, says in (
+        (
+            {"rustdesk_client_users": None, "rustdesk_client_language": "Deutsch"},
+            "rustdesk_client_users: has to be a list",
+        ),
+        ({"rustdesk_client_users": ["anna"], "rustdesk_client_language": "Deutsch"}, "rustdesk_client_language"),
+        ({"rustdesk_client_users": ["niemand"]}, "rustdesk_client_users: the host has no user niemand"),
+    ):
+        done = run(variables, host=ENDPOINT)
+        assert done.status != 0
+        assert says in done.failure(ENDPOINT)
     done = run({"rustdesk_client_users": ["anna"]}, host=ENDPOINT)
     assert "C:\\Users\\anna\\AppData\\Roaming\\RustDesk\\config\\RustDesk2.toml is not TOML" in done.failure(ENDPOINT)
     assert get("anna") == b"[options\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,9 @@ import pytest
 import rustdesk_client_info
 import yaml
 from ansible.module_utils import client_checks, client_inputs, client_options
+from ansible.parsing.dataloader import DataLoader
+from ansible.plugins.loader import init_plugin_loader
+from ansible.template import Templar, trust_as_template
 
 ROOT = Path(__file__).resolve().parents[3]
 ROLE = ROOT / "roles" / "rustdesk_client"
@@ -150,6 +154,30 @@ def test_package_is_that_of_the_machine() -> None:
     assert client_inputs.package(inputs(package_sha256="A" * 64), "x86_64")["sha256"] == "a" * 64
 
 
+@pytest.mark.parametrize(
+    ("given", "machine", "file"),
+    [
+        ({}, "x86_64", "rustdesk-1.5.0-x86_64.deb"),
+        ({}, "aarch64", "rustdesk-1.5.0-aarch64.deb"),
+        ({"windows": True}, "x86_64", "rustdesk-1.5.0-x86_64.msi"),
+        ({"windows": True, "package_kind": "exe"}, "x86_64", "rustdesk-1.5.0-x86_64.exe"),
+        ({"package_url": "https://m/ours.deb?x"}, "x86_64", "ours.deb"),
+        ({"package_file": "files/ours.deb"}, "riscv64", "ours.deb"),
+        ({}, "riscv64", ""),
+    ],
+)
+def test_a_package_without_a_pin_has_upstreams_name(given: dict[str, Any], machine: str, file: str) -> None:
+    wanted = inputs(install=True, version="1.5.0", package_sha256="a" * 64, **given)
+    assert client_inputs.package(wanted, machine) | {"file": file} == client_inputs.package(wanted, machine)
+    assert bool(list(client_checks.host_faults(wanted, host(machine=machine)))) is not bool(file)
+
+
+def test_upstreams_names_are_those_of_the_pins() -> None:
+    for version, kinds in load("vars/main/packages.yml")["__rustdesk_client_packages"].items():
+        for kind, pin in kinds.items():
+            assert pin["file"] == f"rustdesk-{version}-{client_inputs.PACKAGE_NAMES[kind]}"
+
+
 def test_pins_have_their_sources() -> None:
     packages = load("vars/main/packages.yml")["__rustdesk_client_packages"]
     assert load("defaults/main.yml")["rustdesk_client_version"] in packages
@@ -244,6 +272,7 @@ ON_HOST: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ({"service": "running"}, host(), "service: there is no RustDesk service"),
     ({"install": True}, host(dpkg=False), "install: this host has no dpkg"),
     ({"install": True}, host(machine="riscv64"), "package_sha256: is needed"),
+    ({"install": True, "package_sha256": "a" * 64}, host(machine="riscv64"), "package_url: is needed"),
     ({"qos": True}, host(nft=False), "qos: marks packets"),
     ({}, of_proxy(), "role: the settings of anna hold a proxy"),
     ({}, host(programs=[{"pid": 7, "user": "anna"}]), "close_programs: RustDesk is open at anna"),
@@ -277,6 +306,70 @@ def test_what_the_role_is_told_is_not_shown() -> None:
     assert known["pending"] is True
     assert known["to_install"] == "1.4.9"
     assert known["programs_to_close"] == [7]
+
+
+def of_service(*, exists: bool, names: list[str], **more: Any) -> dict[str, Any]:
+    service = {"exists": exists, "active": False, "enabled": False}
+    return host(service=service, profiles=[{**host()["profiles"][0], "kind": "service", "names": names}], **more)
+
+
+@pytest.mark.parametrize("state", ["present", "absent"])
+@pytest.mark.parametrize("exists", [True, False])
+def test_the_mark_of_a_service_that_was_stopped_stays_as_long_as_there_is_one(state: str, exists: bool) -> None:
+    known = client_checks.known(inputs(state=state), of_service(exists=exists, names=["rustdesk_client.restart"]))
+    assert known["interrupted"]
+    removed = [change["path"] for change in known["plan"]["changes"] if change["content"] is None]
+    assert removed == ([] if exists else ["/home/anna/.config/rustdesk/rustdesk_client.restart"])
+    assert "anna" in known["plan"]["users"] or exists
+
+
+def test_nothing_to_give_back_is_nothing_to_do() -> None:
+    known = client_checks.known(inputs(state="absent"), of_service(exists=True, names=[], options={"key": "x"}))
+    assert (known["pending"], known["differences"], known["interrupted"]) == (False, [], False)
+
+
+def holds(conditions: list[str] | str, **variables: Any) -> bool:
+    """Whether a task of the role runs, with the role's own variables."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="AnsibleCollectionFinder has already been configured")
+        init_plugin_loader()
+    loader = DataLoader()
+    known = loader.load_from_file(str(ROLE / "vars" / "main" / "main.yml"), trusted_as_template=True)
+    listed = [conditions] if isinstance(conditions, str) else conditions
+    all_of_them = " and ".join(f"({condition})" for condition in listed)
+    return bool(Templar(loader, known | variables).template(trust_as_template(f"{{{{ {all_of_them} }}}}")))
+
+
+STOPPED: list[tuple[dict[str, Any], dict[str, Any], bool, bool]] = [
+    ({"active": True}, {}, False, False),
+    ({"active": True}, {"pending": True}, True, True),
+    ({}, {"pending": True}, True, False),
+    ({}, {"interrupted": True}, True, True),
+    ({"exists": False}, {"interrupted": True}, True, False),
+    ({"active": True}, {"pending": True, "to_uninstall": "1.4.9"}, True, True),
+    ({"active": True}, {"pending": True, "to_uninstall": "1.4.9", "removed": {"failed": True}}, True, True),
+    ({"active": True}, {"pending": True, "to_uninstall": "1.4.9", "removed": {"changed": True}}, True, False),
+    ({"active": True}, {"pending": True, "removed": {"changed": True}}, True, True),
+]
+"""The service before a reset and what is known, then whether the reset stops something and runs the service again."""
+
+
+@pytest.mark.parametrize("windows", [True, False])
+@pytest.mark.parametrize(("service", "known", "stops", "starts"), STOPPED)
+def test_a_reset_runs_again_what_ran(
+    service: dict[str, Any], known: dict[str, Any], stops: bool, starts: bool, windows: bool
+) -> None:
+    """Also what an interrupted run or a failed removal of the package has left stopped."""
+    seen = {"pending": False, "interrupted": False, "to_uninstall": "", **known}
+    removed = seen.pop("removed", None)
+    variables: dict[str, Any] = {"ansible_connection": "psrp" if windows else "ssh"}
+    variables["__rustdesk_client_host"] = {**seen, "service": {"exists": True, "active": False, **service}}
+    if removed is not None:
+        variables[f"__rustdesk_client_{'windows' if windows else 'deb'}_removed"] = removed
+    reset, *_ = yaml.safe_load((ROLE / "tasks" / "remove.yml").read_text(encoding="utf-8"))
+    assert holds(reset["when"], **variables) is stops
+    start = next(task for task in reset["always"] if task["ansible.builtin.include_tasks"] == "service_start.yml")
+    assert (stops and holds(start["when"], **variables)) is starts
 
 
 def test_names_are_asked_for_alike() -> None:

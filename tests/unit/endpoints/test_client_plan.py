@@ -105,9 +105,25 @@ def test_new_directories_are_made_and_go_again() -> None:
     assert absent([profile(after)]).remove == [DIRECTORY, "/home/anna/.config"]
     assert absent([profile(after | {"RustDesk.toml": b""})]).remove == []
     assert absent([profile(after | {RESTART: b""})]).remove == [DIRECTORY, "/home/anna/.config"]
+    assert absent([profile(after | {RESTART: b""})], service_stays=True).remove == []
     full = profile(after)
     full["above"]["/home/anna/.config"].append("other")
     assert absent([full]).remove == [DIRECTORY]
+
+
+@pytest.mark.parametrize("created", [["/etc"], ["/home/anna/.config", "/home/anna"], ["/", DIRECTORY + "/../../.."]])
+def test_a_record_removes_no_directory_but_the_profiles_own(created: list[str]) -> None:
+    """It is its user's to write, and directories are removed as root."""
+    record = json.dumps({"format": 1, "files": {}, "created": [*created, DIRECTORY]}).encode()
+    plan = absent([profile({RECORD: record})])
+    assert set(plan.remove) <= {DIRECTORY, "/home/anna/.config"}
+    assert plan.remove[0] == DIRECTORY
+
+
+def test_the_case_of_a_path_of_windows_does_not_matter() -> None:
+    record = json.dumps({"format": 1, "files": {}, "created": ["c:\\users\\X\\rustdesk\\config"]}).encode()
+    windows = profile({RECORD: record}) | {"directory": "C:\\Users\\x\\RustDesk\\config", "above": {}}
+    assert absent([windows]).remove == ["C:\\Users\\x\\RustDesk\\config"]
 
 
 def test_the_record_is_written_before_what_it_records() -> None:
@@ -138,6 +154,90 @@ def test_changed_since_gets_back_only_what_is_still_ours() -> None:
     )
     back = given_back(after)["RustDesk2.toml"].decode()
     assert back == "[options]\nkey = 'new of theirs'\nown = 'x'\nrelay-server = 'r'\n"
+
+
+def test_changed_between_two_runs_is_not_given_back_as_a_whole() -> None:
+    """What the role finds in the second run is not its own alone."""
+    files = configured({})
+    files["RustDesk2.toml"] = b"enc_id = '1'\n\n" + files["RustDesk2.toml"]
+    other = {**WANTED, "RustDesk2.toml": {"options": {**WANTED["RustDesk2.toml"]["options"], "key": "L="}}}
+    files = configured(configured(files, other), WANTED)
+    assert "after" not in json.loads(files[RECORD])["files"]["RustDesk2.toml"]
+    assert given_back(files)["RustDesk2.toml"].strip() == b"enc_id = '1'"
+
+
+def test_a_file_that_is_gone_is_there_again() -> None:
+    after = configured({"RustDesk2.toml": OLD})
+    del after["RustDesk2.toml"], after["RustDesk_local.toml"]
+    assert given_back(after) == {"RustDesk2.toml": OLD}
+
+
+OF_ANOTHER_SERVER = (
+    b"[options]\ncustom-rendezvous-server = 'a'\nrelay-server = 'ra'\n[socks]\nproxy = 'p'\nusername = 'u'\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "back"),
+    [
+        ("'rd.example.org'", "'rd.example.org'\nown = 'x'", ("'ra'", "'u'")),
+        ("'rd.example.org'", "'chosen.since'", ("'u'",)),
+        ("'http://q:1'", "'http://chosen:1'", ("'ra'",)),
+    ],
+)
+def test_a_relay_and_a_user_come_back_only_beside_the_server_they_belong_to(
+    old: str, new: str, back: tuple[str, ...]
+) -> None:
+    wanted = {"RustDesk2.toml": {**WANTED["RustDesk2.toml"], "socks": {"proxy": "http://q:1", "username": None}}}
+    after = configured({"RustDesk2.toml": OF_ANOTHER_SERVER}, wanted)
+    after["RustDesk2.toml"] = after["RustDesk2.toml"].replace(old.encode(), new.encode())
+    text = given_back(after)["RustDesk2.toml"].decode()
+    assert tuple(value for value in ("'ra'", "'u'") if value in text) == back
+
+
+def test_a_proxy_that_was_taken_out_comes_back_where_the_client_has_written_none() -> None:
+    wanted: Any = {"RustDesk2.toml": {"socks": {"proxy": None, "username": None, "password": None}}}
+    after = configured({"RustDesk2.toml": OF_ANOTHER_SERVER}, wanted)
+    after["RustDesk2.toml"] += b"\n[x]\n"
+    text = given_back(after)["RustDesk2.toml"].decode()
+    assert "proxy = 'p'" in text
+    assert "username = 'u'" in text
+
+
+ENCRYPTED = b"password = '01QUJDREVGR0hJSktMTU5PUA=='\n"
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "back"),
+    [
+        (None, b"password = 'Wald-Pferd'\n", None),
+        (None, b"enc_id = '00x'\n" + ENCRYPTED, b"enc_id = '00x'\n"),
+        (b"enc_id = '00x'\n", b"enc_id = '00x'\n" + ENCRYPTED, b"enc_id = '00x'\n"),
+        (b"enc_id = '00x'\npassword = '00y'\n", b"enc_id = '00x'\npassword = 'of theirs'\n", None),
+    ],
+)
+def test_a_file_that_is_asked_for_no_more_is_given_back(before: bytes | None, now: bytes, back: bytes | None) -> None:
+    """The last one is as its user has changed it since."""
+    files = {} if before is None else {"RustDesk.toml": before}
+    after = configured(files, {**WANTED, "RustDesk.toml": SECRET["RustDesk.toml"]})
+    after["RustDesk.toml"] = now
+    plan = present([profile(after)], WANTED)
+    done = carried_out(after, plan)
+    assert done.get("RustDesk.toml") == (now if b"theirs" in now else back)
+    assert "RustDesk.toml" not in json.loads(done[RECORD])["files"]
+    assert not present([profile(done)], WANTED).pending
+    for number in range(len(plan.changes)):
+        interrupted = carried_out(after, Plan(changes=plan.changes[:number]))
+        assert configured(interrupted).get("RustDesk.toml") == done.get("RustDesk.toml")
+
+
+def test_what_is_asked_for_no_more_is_known_until_it_is_given_back() -> None:
+    more = {"RustDesk2.toml": {"options": {**WANTED["RustDesk2.toml"]["options"], "enable-abr": "N"}}}
+    after = configured({}, {**WANTED, **more})
+    plan = present([profile(after)], WANTED)
+    for number in range(len(plan.changes)):
+        interrupted = carried_out(after, Plan(changes=plan.changes[:number]))
+        assert b"enable-abr" not in configured(interrupted)["RustDesk2.toml"]
 
 
 def test_changed_since_and_nothing_left_of_a_file_of_ours() -> None:
@@ -215,7 +315,33 @@ def test_unusable_files_are_faults_that_name_them(content: bytes, says: str) -> 
     assert f"{DIRECTORY}/RustDesk2.toml" in fault
 
 
-@pytest.mark.parametrize("content", [b"{", b"[]", b'{"format": 2}'])
+def of_file(**entry: Any) -> bytes:
+    return json.dumps({"format": 1, "files": {"RustDesk2.toml": {"before": None, "set": {}, **entry}}}).encode()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"{",
+        b"[]",
+        b"[" * 100000,
+        b'{"format": 2}',
+        b'{"format": 1, "files": []}',
+        b'{"format": 1, "files": {"RustDesk2.toml": []}}',
+        b'{"format": 1, "files": {"../../../etc/cron.d/x": {"before": "x", "set": {}}}}',
+        b'{"format": 1, "created": "/"}',
+        b'{"format": 1, "created": [1]}',
+        b'{"format": 1, "package": 1}',
+        of_file(before=1),
+        of_file(before="\ud800"),
+        of_file(after=[]),
+        of_file(set=[]),
+        of_file(set={"options": []}),
+        of_file(set={"options": {"key": 1}}),
+        of_file(set={"options": {"key": {"scrypt": None}}}),
+    ],
+    ids=lambda content: content[:60].decode(),
+)
 def test_a_record_that_is_none_is_a_fault(content: bytes) -> None:
     for plan in (present([profile({RECORD: content})], WANTED), absent([profile({RECORD: content})])):
         assert "not a record" in plan.faults[0]
@@ -226,6 +352,14 @@ def test_a_profile_with_a_fault_is_told_and_not_written() -> None:
     broken = profile({}) | {"fault": "/home/anna/.config is a link"}
     plan = present([broken], WANTED)
     assert plan.faults == ["/home/anna/.config is a link"]
+    assert not plan.pending
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+def test_a_profile_with_a_fault_is_given_nothing_back_and_that_is_told(recorded: bool) -> None:
+    broken = profile({}) | {"fault": "/home/anna/.config is a link", "recorded": recorded}
+    plan = absent([broken])
+    assert plan.faults == ["/home/anna/.config is a link"] * recorded
     assert not plan.pending
 
 
@@ -243,15 +377,37 @@ def test_paths_of_windows() -> None:
     assert client_plan.join("C:\\Users\\x\\config", "a.toml") == "C:\\Users\\x\\config\\a.toml"
 
 
-def test_masked_text_shows_no_secret() -> None:
-    text = (
-        "\ufeffenc_id = '00SECRETID'\npassword = '''\nSECRETLINE=\n'''\nsalt='SECRETSALT'\n"
-        'key_pair = [\n    [ 11, 22 ],\n    [ 33 ],\n]\nunlock_pin = "SECRETPIN"\nnat_type = 1\n'
-        "  password = 'SECRETINDENTED'\n[options]\nkey = 'shown'\n"
-    )
-    shown = masked(text)
-    assert "SECRET" not in shown
-    assert "11" not in shown
-    assert "33" not in shown
-    assert "nat_type = 1" in shown
-    assert "[options]\nkey = 'shown'\n" in shown
+MASKED = [
+    ("\ufeffenc_id = '00SECRET'\n", "enc_id = (not shown)\n"),
+    ("password = '''\nSECRET=\n\na = 'SECRET'\n'''\nb = 'c'\n", "password = (not shown)\nb = 'c'\n"),
+    ('password = """\n\\"""SECRET\n"""\nb = 1\n', "password = (not shown)\nb = 1\n"),
+    ("key_pair = [\n    [ 11, 22 ],\n    [ 33 ],\n]\nnat_type = 1\n", "key_pair = (not shown)\nnat_type = 1\n"),
+    ("salt='SECRET'\r\nb = 1\r\n", "salt = (not shown)\nb = 1\r\n"),
+    ("  \"password\"   =   'SECRET'", '"password" = (not shown)\n'),
+    ("socks = { proxy = 'p', password = 'SECRET' }\n", "socks = (not shown)\n"),
+    ("socks . 'password' = 'SECRET'\n", "(not shown)\n"),
+    ("socks.password = 'SECRET'\n", "socks.password = (not shown)\n"),
+    ("\"p\\u0061ssword\" = 'SECRET'\n", "(not shown)\n"),
+    ("unlock_pin = '1\u2028a = SECRET'\n", "unlock_pin = (not shown)\n"),
+    ("[options]\naccess_token = 'SECRET'\n", "[options]\naccess_token = (not shown)\n"),
+    ("2fa = 'SECRET'\nbot = 'SECRET'\n", "2fa = (not shown)\nbot = (not shown)\n"),
+    ("preset-address-book-password = 'SECRET'\n", "preset-address-book-password = (not shown)\n"),
+    ("x = [\n  { password = 'SECRET' },\n  'SECRET',\n]\ny = 1\n", "x = (not shown)\ny = 1\n"),
+    ("# password = SECRET\n", "(not shown)\n"),
+    ("[options]\nkey = 'K='\napprove-mode = 'password' # x\n", None),
+    ("a = 'it\"s'\nb = [\n 1, # ]\n]\n\n[[x]]\n# don't\nbottom = 'x'\n", None),
+]
+
+
+@pytest.mark.parametrize(("text", "shown"), MASKED, ids=[text for text, _ in MASKED])
+def test_masked_text_shows_no_secret(text: str, shown: str | None) -> None:
+    assert masked(text) == (text if shown is None else shown)
+
+
+@given(st.text("ab='\"\\\n[]{}#\u2028 ", max_size=40))
+def test_masked_text_is_all_of_the_text(text: str) -> None:
+    assert masked(text) == text
+
+
+def test_much_text_is_masked_soon() -> None:
+    assert masked("a = [\n" + "'" * 100_000 + '"""' * 100_000 + "\n" * 100_000)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,8 +13,9 @@ import pytest
 from ansible.module_utils import client_windows
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from action.rustdesk_client_files import _steps
+from action.rustdesk_client_files import FIND, ActionModule, windows_steps
 
+ROOT = Path(__file__).resolve().parents[3]
 ROAMING = "C:\\Users\\Jörg Müller\\AppData\\Roaming"
 
 
@@ -95,6 +97,26 @@ def test_a_read_only_file_is_a_fault() -> None:
     assert "RustDesk2.toml is read-only" in host["profiles"][0]["fault"]
 
 
+@pytest.mark.parametrize("kind", ["islnk", "isjunction"])
+@pytest.mark.parametrize("name", ["", "\\config", "\\CONFIG\\RustDesk2.toml", "\\config\\rustdesk_client.json"])
+def test_a_link_is_a_fault_and_not_read(kind: str, name: str) -> None:
+    """Users can make junctions, and settings are written as administrator."""
+    link = {**entry(f"{ROAMING}\\RustDesk{name}"), kind: True}
+    assert client_windows.no_links([link, entry("C:\\x")]) == [entry("C:\\x")]
+    assert client_windows.settings_files([link], ["RustDesk2.toml", "rustdesk_client.json"]) == []
+    part = "files" if "." in name else "directories"
+    host = client_windows.host(results(**{part: [link]}), ["jörg müller"], True, True)
+    (profile,) = host["profiles"]
+    assert f"{link['path']} is a link" in profile["fault"]
+    assert profile["recorded"] is (part == "directories" or "json" in name)
+
+
+def test_a_link_to_what_is_no_setting_is_nobodys_business() -> None:
+    link = {**entry(f"{ROAMING}\\RustDesk\\config\\peers"), "isjunction": True}
+    host = client_windows.host(results(directories=[link]), ["jörg müller"], True, True)
+    assert host["profiles"][0]["fault"] == ""
+
+
 def test_service_package_and_answers() -> None:
     host = client_windows.host(
         results(
@@ -127,11 +149,10 @@ PLAN = {
 }
 
 
-@pytest.mark.parametrize("windows", [True, False])
-def test_plans_are_carried_out_with_options_that_the_modules_have(windows: bool) -> None:
+def test_plans_are_carried_out_with_options_that_the_modules_have() -> None:
     """Windows ignores an unknown option of these modules in silence."""
-    steps = list(_steps(PLAN, windows))
-    assert [step[0] for step in steps] == ["C:\\x", "C:\\x\\RustDesk2.toml", "C:\\x\\y", "C:\\x"]
+    steps = list(windows_steps(PLAN))
+    assert [step[0] for step in steps] == ["C:\\x", "C:\\x\\RustDesk2.toml", "C:\\x\\y", "C:\\x", "C:\\x"]
     modules = sorted({step[1] for step in steps})
     done = subprocess.run(
         [str(Path(sys.executable).with_name("ansible-doc")), "--type=module", "--json", *modules],
@@ -146,3 +167,48 @@ def test_plans_are_carried_out_with_options_that_the_modules_have(windows: bool)
             for name, option in documented[module]["doc"]["options"].items()
         }
         assert ArgumentSpecValidator(spec).validate(arguments).error_messages == []
+
+
+@pytest.mark.parametrize("matched", [0, 1])
+def test_a_directory_is_removed_only_when_nothing_is_in_it(monkeypatch: pytest.MonkeyPatch, matched: int) -> None:
+    ran: list[str] = []
+
+    def run_action(_self: ActionModule, action: str, _arguments: Any, _variables: Any) -> dict[str, Any]:
+        ran.append(action.rpartition("_")[2])
+        return {"matched": matched} if action == FIND else {"changed": True}
+
+    monkeypatch.setattr(ActionModule, "run_action", run_action)
+    action = object.__new__(ActionModule)
+    plan = {"create": [], "changes": [], "remove": ["C:\\x\\config", "C:\\x"]}
+    assert action._on_windows(plan, {})["changed"] is not bool(matched)
+    assert ran == (["find"] if matched else ["find", "file", "find", "file"])
+
+
+def test_inputs_are_refused_before_tasks_of_windows_take_them(tmp_path: Path) -> None:
+    """The address is nobody's: nothing may be asked of the host."""
+    playbook = tmp_path / "play.yml"
+    playbook.write_text(
+        json.dumps(
+            [
+                {
+                    "hosts": "all",
+                    "gather_facts": False,
+                    "vars": {"rustdesk_client_users": None, "rustdesk_client_id_server": ""},
+                    "tasks": [{"ansible.builtin.import_role": {"name": "rustdesk_client", "rolespec_validate": False}}],
+                }
+            ]
+        )
+    )
+    how = ["-e", "ansible_connection=ssh", "-e", "ansible_shell_type=powershell"]
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("ansible-playbook")), "-i", "192.0.2.1,", *how, str(playbook)],
+        env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    said = " ".join(done.stdout.split())
+    assert "nothing was changed on 192.0.2.1" in said
+    assert "rustdesk_client_users: has to be a list" in said
+    assert "rustdesk_client_id_server: is empty" in said

@@ -223,6 +223,38 @@ def test_what_is_no_table_is_refused() -> None:
         merge("options = 'x'\n", {"options": {"key": "x"}})
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[options.key]\n",
+        "[[options.key]]\n",
+        "options.key.x = 1\n",
+        "[options]\nkey.x = 1\n",
+        "[options.key]\n[a]\n[options.other]\n",
+    ],
+)
+@pytest.mark.parametrize("value", ["x", None])
+def test_a_table_where_a_value_belongs_is_refused(text: str, value: str | None) -> None:
+    with pytest.raises(TomlError, match="has 'key' as a table, where a value belongs"):
+        merge(text, {"options": {"key": value}})
+
+
+def test_a_second_byte_order_mark_is_refused() -> None:
+    for refuses in (
+        parse,
+        lambda text: merge(text, {"options": {"key": "x"}}),
+        lambda text: has_table(text, "options"),
+        lambda text: without_header(text, "options"),
+    ):
+        with pytest.raises(TomlError, match="more than one byte order mark"):
+            refuses(BOM * 2 + "[options]\n")
+
+
+def test_a_number_that_is_too_long_is_refused_like_anything_else() -> None:
+    with pytest.raises(TomlError, match="is not TOML"):
+        parse("a = " + "1" * 5000)
+
+
 def test_bytes_that_are_no_text_are_refused() -> None:
     with pytest.raises(TomlError, match="byte 3 is not UTF-8"):
         decode(b"a=\xff")

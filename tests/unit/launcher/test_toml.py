@@ -64,7 +64,7 @@ def check(launcher: Launcher, text: str, wanted: Settings) -> None:
     try:
         expected = merge(text, in_order(wanted))
     except TomlError as error:
-        if str(error) == UNSAFE or "not as a table" in str(error):
+        if str(error) == UNSAFE or "as a table" in str(error):
             assert answer["unsafe"] or not answer["error"], answer
         else:
             assert answer["error"].startswith("is not TOML"), answer
