@@ -88,7 +88,7 @@ free_bytes:
   returned: success
   type: int
 releases:
-  description: The releases that are there, newest first.
+  description: The releases that are there, the last served first.
   returned: success
   type: list
   elements: str
