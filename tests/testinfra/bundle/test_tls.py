@@ -78,11 +78,11 @@ def test_http_only_redirects(downloads: Host) -> None:
     assert (answer.status, answer.headers["location"]) == (301, f"{URL}/{NAME}.zip?x=1")
     assert head(downloads, URL).headers["location"] == "/rd/"
     downloads.check_output(
-        "install -D -m 644 /dev/stdin /srv/rustdesk-bundle/acme/.well-known/acme-challenge/x <<'E'\ntoken\nE"
+        "install -D -m 644 /dev/stdin /var/lib/rustdesk-bundle/acme/.well-known/acme-challenge/x <<'E'\ntoken\nE"
     )
     challenge = f"{plain.removesuffix('/rd')}/.well-known/acme-challenge/x"
     assert curl(downloads, challenge) == "token"
-    downloads.check_output("rm -r /srv/rustdesk-bundle/acme/.well-known")
+    downloads.check_output("rm -r /var/lib/rustdesk-bundle/acme/.well-known")
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from ansible.module_utils import bundle_inputs, bundle_plan
 from ansible.module_utils.bundle_certificates import to_be_made
 from ansible.module_utils.bundle_programs import MACHINES, program_fault
 
-from .support import DAY, NOW, certified, program
+from .support import DAY, NOW, certified, evaluated, program
 
 ROLE = Path(__file__).resolve().parents[3] / "roles" / "rustdesk_bundle"
 KEY = "P0UzVgzcsRdIYduo0rCFKdNVGMDxIXIOy2ote0HkKmA="
@@ -69,6 +69,7 @@ HOST: dict[str, Any] = {
     "claimed_by": [],
     "releases": ["1.4.9-0123abcd"],
     "certificate": {"pem": "", "fault": ""},
+    "authority": "",
 }
 
 
@@ -279,12 +280,37 @@ def test_when_a_certificate_is_made_anew() -> None:
     assert to_be_made("x", "is not the key", HOST_NAME, now) == "is not the key"
 
 
-def test_certbot_renews_by_itself() -> None:
-    old = {"pem": certified(HOST_NAME, end=DAY).certificate, "fault": ""}
-    assert bundle_plan.known(inputs(), HOST | {"certificate": old})["certificate_pending"] == ""
-    other = {"pem": certified("old.example.org").certificate, "fault": ""}
-    assert "old.example.org" in bundle_plan.known(inputs(), HOST | {"certificate": other})["certificate_pending"]
-    assert bundle_plan.known(inputs(), HOST)["certificate_pending"]
+PRODUCTION = OPTIONS["rustdesk_bundle_acme_directory"]["default"]
+STAGING = "https://acme-staging-v02.api.letsencrypt.org/directory"
+SOUND = certified(HOST_NAME)
+
+
+@pytest.mark.parametrize(
+    ("pair", "authority", "says", "moved"),
+    [
+        (None, "", "there is none", False),
+        (SOUND, PRODUCTION, "", False),
+        # Not for the role to ask: certbot renews it.
+        (certified(HOST_NAME, end=DAY), PRODUCTION, "", False),
+        (certified(HOST_NAME, start=DAY), PRODUCTION, "", False),
+        (certified(HOST_NAME, start=-2 * DAY, end=-DAY), PRODUCTION, "has expired", False),
+        (certified("old.example.org"), PRODUCTION, "for old.example.org", False),
+        (certified("old.example.org", end=DAY), PRODUCTION, "for old.example.org", False),
+        (certified("old.example.org", start=-2 * DAY, end=-DAY), PRODUCTION, "for old.example.org", False),
+        (SOUND, STAGING, "it is from https://acme-staging", True),
+        (SOUND, "", "", False),
+    ],
+)
+def test_certbot_renews_by_itself(pair: Any, authority: str, says: str, moved: bool) -> None:
+    host = HOST | {"certificate": {"pem": pair.certificate if pair else "", "fault": ""}, "authority": authority}
+    known = bundle_plan.known(inputs(), host)
+    assert says in known["certificate_pending"]
+    assert bool(known["certificate_pending"]) == bool(says)
+    assert known["certificate_moved"] is moved
+    words = evaluated("{{ __rustdesk_bundle_certbot }}", __rustdesk_bundle_host=known, rustdesk_bundle_acme_email="x")
+    assert ("--force-renewal" in words) is moved
+    assert "--webroot-path=/var/lib/rustdesk-bundle/acme" in words
+    assert not bundle_plan.known(inputs(tls="self_signed"), HOST | {"authority": STAGING})["certificate_moved"]
 
 
 # --- The host -----------------------------------------------------------------------------------------------------

@@ -7,8 +7,9 @@ import time
 from typing import Any
 
 import pytest
+import yaml
 
-from .support import rendered
+from .support import ROLE, evaluated, rendered
 
 HOST: dict[str, Any] = {"ipv6": True}
 
@@ -60,3 +61,28 @@ def test_no_header_keeps_nginx_busy(piece: str) -> None:
     started = time.process_time()
     mapped(text, "rustdesk_bundle_language", piece * 10_000)
     assert time.process_time() - started < 1
+
+
+# --- Before the certificate ---------------------------------------------------------------------------------------
+
+
+def test_the_authority_is_answered_before_it_is_asked() -> None:
+    """Whatever an earlier run has left: nginx reads its files, and runs, before certbot does."""
+    site_task, service, request = yaml.safe_load((ROLE / "tasks" / "configure_acme_request.yml").read_text("utf-8"))
+    assert service["ansible.builtin.include_tasks"] == "service.yml"
+    assert "ansible.builtin.command" in request["block"][0]
+    for answers in (True, False):
+        host = {**HOST, "site": {"answers": answers}, "certificate": {"pem": "", "fault": ""}}
+        assert evaluated(f"{{{{ {site_task['when']} }}}}", __rustdesk_bundle_host=host) is not answers
+
+
+@pytest.mark.parametrize(
+    ("pem", "fault", "tls"), [("", "there is no file", False), ("x", "not the key", False), ("x", "", True)]
+)
+def test_what_was_served_with_tls_is_so_while_a_certificate_is_asked_for(pem: str, fault: str, tls: bool) -> None:
+    site_task, *_rest = yaml.safe_load((ROLE / "tasks" / "configure_acme_request.yml").read_text("utf-8"))
+    host = {**HOST, "certificate": {"pem": pem, "fault": fault}}
+    with_tls = evaluated(site_task["vars"]["__rustdesk_bundle_with_tls"], __rustdesk_bundle_host=host)
+    text = site(__rustdesk_bundle_host=host, __rustdesk_bundle_with_tls=with_tls)
+    assert ("ssl_certificate" in text) is tls
+    assert "acme-challenge" in text
