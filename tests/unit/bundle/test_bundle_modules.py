@@ -12,12 +12,13 @@ import rustdesk_bundle_check
 import rustdesk_bundle_info
 import rustdesk_bundle_pack
 import rustdesk_bundle_publish
+import rustdesk_bundle_purge
 import rustdesk_bundle_signature
 import rustdesk_bundle_site
 import yaml
 
 from ..server.support import run_module  # noqa: TID252 - the tests are no installed package
-from .support import certified, rendered
+from .support import ROLE, certified, evaluated, rendered
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,6 +31,7 @@ MODULES: list[ModuleType] = [
     rustdesk_bundle_info,
     rustdesk_bundle_pack,
     rustdesk_bundle_publish,
+    rustdesk_bundle_purge,
     rustdesk_bundle_signature,
     rustdesk_bundle_site,
 ]
@@ -174,6 +176,73 @@ def test_what_others_have_is_found(nginx: Path, tmp_path: Path, monkeypatch: pyt
     (nginx / "conf.d" / "theirs.conf").write_text("server {}")
     found = run_module(rustdesk_bundle_info.main, arguments)
     assert found["other_sites"] == [str(nginx / "conf.d" / "theirs.conf"), str(default)]
+
+
+@pytest.mark.parametrize(
+    ("noted", "sites", "certificates", "own"),
+    [
+        (["certbot", "nginx", "python3-cryptography"], [], [], ["certbot", "nginx"]),
+        (["certbot", "nginx"], ["/etc/nginx/conf.d/theirs.conf"], [], ["certbot"]),
+        (["certbot", "nginx"], [], ["www.example.org"], ["nginx"]),
+        ([], [], [], []),
+    ],
+)
+def test_which_packages_go(noted: list[str], sites: list[str], certificates: list[str], own: list[str]) -> None:
+    host = {"noted": noted, "installed": noted, "other_sites": sites, "other_certificates": certificates}
+    assert sorted(evaluated("{{ __rustdesk_bundle_own_packages }}", __rustdesk_bundle_host=host)) == own
+    tasks = yaml.safe_load((ROLE / "tasks" / "remove.yml").read_text("utf-8"))
+    (apt,) = (task["ansible.builtin.apt"] for task in tasks if "ansible.builtin.apt" in task)
+    assert "purge" not in apt
+
+
+# --- Purging ------------------------------------------------------------------------------------------------------
+
+
+def test_only_what_is_the_roles_is_purged(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    arguments = {"root": str(root)}
+    assert not run_module(rustdesk_bundle_purge.main, arguments)["changed"]
+    for name in ("releases/1.4.9-0123abcd/page", "releases/20261125", ".staging/x", ".incoming", "theirs"):
+        (root / name).mkdir(parents=True)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "file").write_text("x")
+    (root / "releases" / "1.4.9-ffffffff").symlink_to(tmp_path / "elsewhere")
+    (root / "current").symlink_to("releases/1.4.9-0123abcd")
+    assert run_module(rustdesk_bundle_purge.main, arguments, check=True)["changed"]
+    assert (root / "current").is_symlink()
+    result = run_module(rustdesk_bundle_purge.main, arguments)
+    assert [path.removeprefix(f"{root}/") for path in result["removed"]] == [
+        ".staging",
+        ".incoming",
+        "current",
+        "releases/1.4.9-0123abcd",
+    ]
+    assert sorted(str(path.relative_to(root)) for path in root.rglob("*")) == [
+        "releases",
+        "releases/1.4.9-ffffffff",
+        "releases/20261125",
+        "theirs",
+    ]
+    assert [path.removeprefix(f"{root}/") for path in result["kept"]] == [
+        "theirs",
+        "releases/1.4.9-ffffffff",
+        "releases/20261125",
+    ]
+    assert (tmp_path / "elsewhere" / "file").exists()
+    assert not run_module(rustdesk_bundle_purge.main, arguments)["changed"]
+
+
+def test_an_empty_root_goes_and_a_link_of_somebody_else_stays(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    (root / "releases").mkdir(parents=True)
+    assert run_module(rustdesk_bundle_purge.main, {"root": str(root)})["changed"]
+    assert not root.exists()
+    (root / "releases").mkdir(parents=True)
+    (root / "current").symlink_to("releases/20261125")
+    assert run_module(rustdesk_bundle_purge.main, {"root": str(root)})["changed"]
+    assert [path.name for path in root.iterdir()] == ["current"]
+    assert not run_module(rustdesk_bundle_purge.main, {"root": str(root)})["changed"]
+    assert (root / "current").is_symlink()
 
 
 def test_a_key_beside_the_certificate_is_not_returned(tmp_path: Path) -> None:
