@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -228,7 +227,6 @@ class ActionModule(ActionBase):
         return {
             "paths": {name: self._found(path) for name, path in named.items()},
             "texts_of": texts,
-            "digests_of": {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()},
             "packages": self._templar.template(variables["__rustdesk_bundle_packages"]),
             "publishes": role_inputs.as_bool(self._task.args.get("look", True)),
             "now": time.time(),

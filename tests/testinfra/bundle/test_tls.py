@@ -147,7 +147,7 @@ def test_a_certificate_that_is_given(downloads: Host, tmp_path: Path) -> None:
         second = given(tmp_path, "second")
         publish(**second)
         assert len({made, one, presented(downloads)}) == 3
-        facts = downloads.file("/etc/ssl/rustdesk-bundle/privkey.pem")
+        facts = downloads.file("/etc/ssl/rustdesk-bundle/site.pem")
         assert (facts.user, facts.mode) == ("root", 0o600)
         key = (tmp_path / "second-certificate_key_file.pem").read_text()
         shown = run({**second, "hsts_seconds": 61}, "--diff", "-vvv")
@@ -155,8 +155,8 @@ def test_a_certificate_that_is_given(downloads: Host, tmp_path: Path) -> None:
         downloads.check_output("cp -r /etc/ssl/rustdesk-bundle /etc/ssl/theirs")
         remote = {
             "tls": "given",
-            "certificate_remote_file": "/etc/ssl/theirs/fullchain.pem",
-            "certificate_remote_key_file": "/etc/ssl/theirs/privkey.pem",
+            "certificate_remote_file": "/etc/ssl/theirs/site.pem",
+            "certificate_remote_key_file": "/etc/ssl/theirs/site.pem",
             "verify_ca_file": second["verify_ca_file"],
         }
         publish(**remote)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import ssl
 from pathlib import Path
 from typing import Any
 
@@ -271,6 +272,9 @@ def test_key_and_chain_are_looked_at(certificate: str, key: str, says: str) -> N
     assert any(says in fault for fault in bundle_inputs.faults(inputs(**given, texts_of=texts)))
 
 
+SOUND = certified(HOST_NAME)
+
+
 def test_when_a_certificate_is_made_anew() -> None:
     now = NOW.timestamp()
     assert to_be_made("", "", HOST_NAME, now) == "there is none"
@@ -280,9 +284,36 @@ def test_when_a_certificate_is_made_anew() -> None:
     assert to_be_made("x", "is not the key", HOST_NAME, now) == "is not the key"
 
 
+@pytest.mark.parametrize("end", ["", "\n", "\n\n"])
+def test_a_given_certificate_is_one_file_with_its_key(tmp_path: Path, end: str) -> None:
+    """nginx could not start with a key that is another certificate's, so neither is there without the other."""
+    texts = {"certificate_key_file": SOUND.key.rstrip() + end, "certificate_file": SOUND.certificate.rstrip() + end}
+    given = {"rustdesk_bundle_tls": "given"}
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+        given[f"rustdesk_bundle_{name}"] = str(tmp_path / name)
+    _directory, copy = yaml.safe_load((ROLE / "tasks" / "configure_given.yml").read_text("utf-8"))
+    written = evaluated(copy["ansible.builtin.copy"]["content"], **given)
+    (tmp_path / "site.pem").write_text(written)
+    ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(tmp_path / "site.pem")
+    path = "/etc/ssl/rustdesk-bundle/site.pem"
+    for name in ("certificate", "key", "given"):
+        assert evaluated(f"{{{{ __rustdesk_bundle_{name} }}}}", **given) == path
+    assert evaluated("{{ __rustdesk_bundle_files }}", **given) == {path: "0600"}
+    same = {
+        "tls": "given",
+        "certificate_file": "/c",
+        "certificate_key_file": "/k",
+        "certificate": path,
+        "texts_of": texts,
+    }
+    there = HOST | {"files": {path: hashlib.sha256(written.encode()).hexdigest()}}
+    assert bundle_plan.known(inputs(**same), there)["certificate_pending"] == ""
+    assert bundle_plan.known(inputs(**same), HOST | {"files": {path: "other"}})["certificate_pending"]
+
+
 PRODUCTION = OPTIONS["rustdesk_bundle_acme_directory"]["default"]
 STAGING = "https://acme-staging-v02.api.letsencrypt.org/directory"
-SOUND = certified(HOST_NAME)
 
 
 @pytest.mark.parametrize(
