@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.testinfra.bundle.bundle_lab import NAME, URL, curl, head, publish, run, served
+from tests.testinfra.bundle.bundle_lab import NAME, URL, WEB_ROOT, curl, head, publish, run, served
 from tests.unit.bundle.support import DAY, certified
 
 if TYPE_CHECKING:
@@ -42,15 +42,21 @@ def test_every_answer_protects(downloads: Host, path: str) -> None:
         ("/SHA256SUMS", 200, "text/plain; charset=utf-8", "no-cache"),
         (f"/{NAME}.zip", 200, "application/zip", "public, max-age=0, must-revalidate"),
         ("/{release}/" + NAME + "-{release}.zip", 200, "application/zip", "public, max-age=31536000, immutable"),
-        ("/assets/page.js", 200, "application/javascript", "no-cache"),
-        ("/assets/page.js?v=0123456789ab", 200, "application/javascript", "public, max-age=31536000, immutable"),
+        ("/assets/{script}", 200, "application/javascript", "public, max-age=31536000, immutable"),
     ],
 )
 def test_types_and_caches(downloads: Host, path: str, status: int, kind: str, cache: str) -> None:
-    answer = head(downloads, URL + path.format(release=served(downloads).release))
+    script = downloads.check_output(f"basename {WEB_ROOT}/current/page/assets/page.*.js")
+    answer = head(downloads, URL + path.format(release=served(downloads).release, script=script))
     assert (answer.status, answer.headers["cache-control"]) == (status, cache)
     assert answer.headers["content-type"].replace("text/javascript", "application/javascript").startswith(kind)
     assert (answer.headers.get("content-disposition") == "attachment") == path.endswith(".zip")
+
+
+def test_an_asset_of_another_release_is_not_there(downloads: Host) -> None:
+    answer = head(downloads, f"{URL}/assets/page.0123456789ab.js")
+    assert answer.status == 404
+    assert "cache-control" not in answer.headers
 
 
 @pytest.mark.parametrize(

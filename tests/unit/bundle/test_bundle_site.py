@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from functools import cache
 from typing import Any
 
 import pytest
@@ -53,6 +54,32 @@ def mapped(text: str, variable: str, value: str) -> str:
 )
 def test_the_first_language_that_there_is(asked: str, language: str) -> None:
     assert mapped(site(), "rustdesk_bundle_language", asked) == language
+
+
+@cache
+def plain_site() -> str:
+    """Return the site's file, without anything in particular."""
+    return site()
+
+
+def cached(path: str) -> str:
+    """Return how long browsers keep what is under a path."""
+    return mapped(plain_site(), "rustdesk_bundle_cache", path)
+
+
+@pytest.mark.parametrize(
+    ("path", "for_good"),
+    [
+        ("/rd/assets/page.0123456789ab.css", True),
+        ("/rd/assets/page.css", False),
+        ("/rd/de/", False),
+        ("/rd/SHA256SUMS", False),
+        ("/rd/rustdesk-acme.zip", False),
+        ("/rd/1.4.9-0123abcd/rustdesk-acme-1.4.9-0123abcd.zip", True),
+    ],
+)
+def test_what_browsers_keep(path: str, for_good: bool) -> None:
+    assert ("immutable" in cached(path)) is for_good
 
 
 @pytest.mark.parametrize("piece", [", ", ",", " ", "a, ", "de-", "\t,"])

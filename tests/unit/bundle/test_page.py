@@ -6,9 +6,7 @@ import base64
 import hashlib
 import itertools
 import re
-from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
@@ -18,15 +16,17 @@ from ansible.module_utils.probe_terms import PROOFS
 from lxml import etree  # type: ignore[import-untyped]
 
 from ..wire_examples import vectors  # noqa: TID252 - the tests are no installed package
-from . import pages
+from . import pages, test_bundle_site
 from .pages import LANGUAGES, ROOT, SITES, Page
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 ROLE = ROOT / "roles" / "rustdesk_bundle"
 CONTENTS = yaml.safe_load((ROLE / "vars/page.yml").read_text(encoding="utf-8"))["__rustdesk_bundle_page_contents"]
 SECTIONS = ["help", *CONTENTS, "contact"]
 EXTERNAL = re.compile(r"https://(rustdesk\.com/docs/|github\.com/rustdesk/rustdesk(/|$))")
 """Documentation of RustDesk itself: all that the page may lead to beside the site's own addresses."""
-PICTURE = Path("assets/configuration.svg")
 
 
 @pytest.fixture(scope="session")
@@ -162,10 +162,10 @@ def test_assets_are_there_and_named_by_their_content(page: Page, rendered: Path)
     own = [link for link in page.texts("//@src | //link/@href") if "/assets/" in link]
     assert len(own) >= 4
     for link in own:
-        path = (directory / urlsplit(link).path).resolve()
+        path = (directory / link).resolve()
         digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
-        if path.name != PICTURE.name:
-            assert urlsplit(link).query == f"v={digest}"
+        assert re.fullmatch(rf"[a-z]+\.{digest}\.[a-z]+", path.name)
+        assert test_bundle_site.cached(f"/rd/assets/{path.name}").endswith("immutable")
 
 
 # --- The site ------------------------------------------------------------------------------------------------------
@@ -278,7 +278,8 @@ def test_configuration_string_is_the_site_s(page: Page) -> None:
 
 
 def test_qr_code_says_the_configuration_string(page: Page, rendered: Path) -> None:
-    modules = drawn((rendered / page.site / PICTURE).read_text(encoding="utf-8"))
+    (picture,) = (rendered / page.site / "assets").glob("configuration.*.svg")
+    modules = drawn(picture.read_text(encoding="utf-8"))
     (found,) = zxingcpp.read_barcodes(modules)
     assert found.text == f"config={config_string(page)}"
 
