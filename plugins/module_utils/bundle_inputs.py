@@ -41,6 +41,8 @@ _SHARED = re.compile(
     r"/|/(bin|boot|dev|etc|home|lib[^/]*|opt|proc|root|run|sbin|srv|sys|tmp|usr|var)(/(www|lib|local|log))?/?"
 )
 _MAIL = re.compile(r"[^@\s'\"`$\\]+@[^@\s'\"`$\\]+\.[A-Za-z0-9-]+")
+_LOGIN = re.compile(r"(?<=://)[^/]*@")
+"""Who logs in at an address."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 Inputs = Mapping[str, Any]
@@ -236,7 +238,10 @@ def _names(inputs: Inputs) -> Iterator[str]:
 
 
 def clients(inputs: Inputs) -> list[dict[str, str]]:
-    """Return the clients that go into archives: where each comes from, and what its digest has to be."""
+    """Return the clients that go into archives: where each comes from, and what its digest has to be.
+
+    Who logs in there is left out: what is returned is shown.
+    """
     version = str(inputs["client_version"])
     pin = inputs["packages"].get(version, {}).get("exe", {})
     wanted = [("amd64", "x86_64", "", str(inputs["client_sha256"] or pin.get("sha256", "")), "client")]
@@ -254,7 +259,7 @@ def clients(inputs: Inputs) -> list[dict[str, str]]:
                 "suffix": suffix,
                 "sha256": digest.lower(),
                 "path": inputs["paths"][f"{variable}_file"] if given else f"{inputs['build_directory']}/work/{file}",
-                "url": url,
+                "url": _LOGIN.sub("", url),
                 "variable": _name(f"{variable}_file" if given else "client_url" if own_url else "client_mirror"),
             }
         )
@@ -329,7 +334,7 @@ def _is_url(text: str) -> bool:
 
 
 def _without_password(text: str) -> str:
-    return re.sub(r"//[^/@]*@", "//…@", text)
+    return _LOGIN.sub("…@", text)
 
 
 def _readable(path: str) -> bool:

@@ -222,6 +222,23 @@ def test_another_digest_than_the_pinned_one_is_told(tmp_path: Path) -> None:
     assert "do not give this one to customers" in fault
 
 
+@pytest.mark.parametrize("variable", ["client_mirror", "client_url"])
+@pytest.mark.parametrize("login", ["user:ge%40heim", "user:ge@heim"])
+def test_who_logs_in_at_the_mirror_is_shown_to_nobody(variable: str, login: str) -> None:
+    address = f"https://{login}@mirror.example.org/rustdesk.exe"
+    (client,) = bundle_inputs.clients(inputs(**{variable: address}))
+    assert client["url"].startswith("https://mirror.example.org/rustdesk.exe")
+    known = {f"rustdesk_bundle_{variable}": address, "__rustdesk_bundle_client": client}
+    if "%" in login:
+        assert evaluated("{{ __rustdesk_bundle_client_login }}", **known) == {"username": "user", "password": "ge@heim"}
+    (fault,) = bundle_inputs.faults(inputs(**{variable: address.replace("https", "ftp")}))
+    assert "heim" not in fault
+    tasks = yaml.safe_load((ROLE / "tasks" / "build_client.yml").read_text("utf-8"))
+    fetch, say = tasks[0]["block"][0], tasks[0]["rescue"][0]
+    shown = evaluated(say["ansible.builtin.fail"]["msg"], ansible_failed_result={"msg": "no"}, **known)
+    assert "heim" not in shown + evaluated(fetch["ansible.builtin.get_url"]["url"], **known)
+
+
 def test_where_clients_come_from(tmp_path: Path) -> None:
     (only,) = bundle_inputs.clients(inputs())
     assert only["url"].endswith("/1.4.9/rustdesk-1.4.9-x86_64.exe")

@@ -90,6 +90,28 @@ def test_no_header_keeps_nginx_busy(piece: str) -> None:
     assert time.process_time() - started < 1
 
 
+@pytest.mark.parametrize(
+    ("url", "http_port", "seconds", "sent"),
+    [
+        ("https://dl.example.org/rd", 80, 31536000, True),
+        ("https://dl.example.org:443/rd", 80, "60", True),
+        ("https://dl.example.org/rd", 80, 0, False),
+        ("https://dl.example.org:8443/rd", 80, 60, False),
+        ("https://dl.example.org/rd", 8080, 60, False),
+    ],
+)
+def test_where_browsers_are_told_to_insist_on_tls(url: str, http_port: int, seconds: object, sent: bool) -> None:
+    """They would for every port, so also for one that answers http alone."""
+    own = {
+        "rustdesk_bundle_download_url": url,
+        "rustdesk_bundle_http_port": http_port,
+        "rustdesk_bundle_hsts_seconds": seconds,
+    }
+    assert ("Strict-Transport-Security" in site(**own)) is sent
+    (check,) = yaml.safe_load((ROLE / "tasks" / "verify.yml").read_text("utf-8"))
+    assert evaluated(check["rustdesk_bundle_check"]["hsts"], **own) is sent
+
+
 # --- Before the certificate ---------------------------------------------------------------------------------------
 
 
