@@ -138,6 +138,10 @@ other_sites:
   returned: success
   type: list
   elements: str
+stock_site:
+  description: Whether the site that comes with nginx is enabled, as it came.
+  returned: success
+  type: bool
 other_certificates:
   description: Names that certbot has for certificates of others.
   returned: success
@@ -351,13 +355,18 @@ def claims(server_name: str, own: Path) -> list[str]:
     return [str(path) for path in others if pattern.search(path.read_text(encoding="utf-8", errors="replace"))]
 
 
-def other_sites(module: AnsibleModule, own: Path) -> list[str]:
-    """Return the files that describe sites of others; that which comes with nginx is one as soon as it was changed."""
+def other_sites(module: AnsibleModule, own: Path) -> tuple[list[str], bool]:
+    """Return the files that describe sites of others, and whether the one that comes with nginx is there.
+
+    As soon as that was changed, it is one of others.
+    """
     query = module.get_bin_path("dpkg-query")
     stock = ""
     if query is not None:
         _code, stock, _err = module.run_command([query, "--show", "--showformat=${Conffiles}\\n", "nginx-common"])
-    return [str(path) for path in _site_files() if path != own and not _is_stock(path, stock)]
+    paths = [path for path in _site_files() if path != own]
+    others = [str(path) for path in paths if not _is_stock(path, stock)]
+    return others, len(others) < len(paths)
 
 
 def _is_stock(path: Path, stock: str) -> bool:
@@ -412,6 +421,7 @@ def look(module: AnsibleModule) -> dict[str, Any]:
     states = units(module, ["nginx.service", "certbot.timer"])
     nginx, timer = states.get("nginx.service", {}), states.get("certbot.timer", {})
     there = published(root)
+    others, stock_site = other_sites(module, site)
     active = nginx.get("ActiveState") == "active"
     nearest = root
     while not nearest.exists():
@@ -434,7 +444,8 @@ def look(module: AnsibleModule) -> dict[str, Any]:
             "sha256": digests({str(site): "0644"})[str(site)],
             "answers": answers(site, params["server_name"], next(iter(params["ports"]), 80), params["challenges"]),
         },
-        "other_sites": other_sites(module, site),
+        "other_sites": others,
+        "stock_site": stock_site,
         "other_certificates": other_certificates(params["lineage"]),
         "authority": authority(params["lineage"]),
         "installed": installed(module, params["packages"]),

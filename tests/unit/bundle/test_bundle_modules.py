@@ -171,11 +171,13 @@ def test_what_others_have_is_found(nginx: Path, tmp_path: Path, monkeypatch: pyt
     query.write_text(query.read_text().replace("DIGEST", stock))
     found = run_module(rustdesk_bundle_info.main, arguments)
     assert (found["other_sites"], found["other_certificates"]) == ([], ["www.example.org"])
+    assert found["stock_site"] is True
     assert found["authority"] == "https://rustdesk-bundle.example/directory"
     default.write_text("server { listen 8080; }")
     (nginx / "conf.d" / "theirs.conf").write_text("server {}")
     found = run_module(rustdesk_bundle_info.main, arguments)
     assert found["other_sites"] == [str(nginx / "conf.d" / "theirs.conf"), str(default)]
+    assert found["stock_site"] is False
 
 
 @pytest.mark.parametrize(

@@ -112,6 +112,34 @@ def test_where_browsers_are_told_to_insist_on_tls(url: str, http_port: int, seco
     assert evaluated(check["rustdesk_bundle_check"]["hsts"], **own) is sent
 
 
+# --- Without IPv6 -------------------------------------------------------------------------------------------------
+
+DEFAULT = "/etc/nginx/sites-enabled/default"
+
+
+@pytest.mark.parametrize(
+    ("facts", "disabled"),
+    [
+        ({"installed": [], "noted": []}, True),
+        ({"installed": [], "noted": [], "ipv6": True}, False),
+        # A run was interrupted behind the installation.
+        ({"installed": ["nginx"], "noted": ["nginx"], "stock_site": True}, True),
+        ({"installed": ["nginx"], "noted": ["nginx"]}, False),
+        ({"installed": ["nginx"], "noted": [], "stock_site": True}, False),
+        ({"installed": [], "noted": [], "other_sites": [DEFAULT]}, False),
+    ],
+)
+def test_the_stock_site_is_disabled_where_nginx_could_not_start(facts: dict[str, Any], disabled: bool) -> None:
+    host = {"ipv6": False, "stock_site": False, "other_sites": [], **facts}
+    own: dict[str, Any] = {"__rustdesk_bundle_host": host, "rustdesk_bundle_tls": "given"}
+    *_others, apt, disable = yaml.safe_load((ROLE / "tasks" / "install.yml").read_text("utf-8"))
+    assert evaluated(f"{{{{ {disable['when']} }}}}", **own) is disabled
+    assert disable["ansible.builtin.file"] == {"path": DEFAULT, "state": "absent"}
+    policy = evaluated(apt["ansible.builtin.apt"]["policy_rc_d"], omit="started", **own)
+    assert policy == ("started" if host["ipv6"] else 101)
+    assert ("[::]" in site(**own)) is host["ipv6"]
+
+
 # --- Before the certificate ---------------------------------------------------------------------------------------
 
 

@@ -26,6 +26,7 @@ PLAY = """\
         __rustdesk_bundle_host:
           installed: [python3-cryptography]
           noted: []
+          ipv6: true
           certificate_pending: there is none
 """
 
