@@ -46,7 +46,11 @@ def look(inputs: Inputs) -> tuple[str, dict[str, Any]]:
 def controller(inputs: Inputs) -> dict[str, Any]:
     """Return what the role needs to know of the controller."""
     builds = inputs["state"] == "present" and not inputs["release"]
-    return {"clients": bundle_inputs.clients(inputs) if builds else []}
+    return {
+        "clients": bundle_inputs.clients(inputs) if builds else [],
+        # Programs find nothing in the directories that Ansible looks into.
+        "signing": {name: inputs["paths"][name] for name in bundle_inputs.SIGNING_FILES},
+    }
 
 
 def known(inputs: Inputs, host: Mapping[str, Any]) -> dict[str, Any]:

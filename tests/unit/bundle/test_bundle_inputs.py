@@ -188,6 +188,31 @@ def test_missing_program_is_told(monkeypatch: pytest.MonkeyPatch, tool: str) -> 
     assert any(tool in fault and "install" in fault for fault in found), found
 
 
+@pytest.mark.parametrize("variable", bundle_inputs.SIGNING_FILES)
+def test_what_signs_is_taken_from_where_it_was_found(tmp_path: Path, variable: str) -> None:
+    """Ansible looks for a relative path in several directories, and opens vaults; what signs does neither."""
+    files = {name: tmp_path / name for name in bundle_inputs.SIGNING_FILES}
+    for path in files.values():
+        path.write_text("a key")
+    given = inputs(signature="minisign", signature_public_key="RW", **{name: str(path) for name, path in files.items()})
+    assert bundle_inputs.faults(given) == []
+    known = bundle_plan.controller({**given, variable: "files/key"})
+    assert known["signing"] == {name: str(path) for name, path in files.items()}
+    own = {"__rustdesk_bundle_host": known, "rustdesk_bundle_authenticode_certificate": "files/certificate"}
+    sign = evaluated("{{ __rustdesk_bundle_launcher_sign }}", **own)
+    (task,) = (
+        task["rustdesk_bundle_signature"]
+        for task in yaml.safe_load((ROLE / "tasks" / "build_release.yml").read_text("utf-8"))
+        if "rustdesk_bundle_signature" in task
+    )
+    used = [sign["certificate"], sign["key"], evaluated(task["key_file"], **own)]
+    assert used == [str(path) for path in files.values()]
+    files[variable].write_text("$ANSIBLE_VAULT;1.1;AES256\n6162\n")
+    (fault,) = bundle_inputs.faults(given)
+    assert fault.startswith(f"rustdesk_bundle_{variable}: ")
+    assert "ansible-vault decrypt" in fault
+
+
 # --- Programs -----------------------------------------------------------------------------------------------------
 
 PROGRAMS: dict[str, tuple[bytes, str]] = {
