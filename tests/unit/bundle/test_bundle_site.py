@@ -62,6 +62,27 @@ def plain_site() -> str:
     return site()
 
 
+@pytest.mark.parametrize("method", ["none", "minisign", "gpg"])
+def test_every_signature_is_served(method: str) -> None:
+    files = evaluated("{{ __rustdesk_bundle_signature_files }}", rustdesk_bundle_signature=method)
+    assert len(files) == {"none": 0, "minisign": 1, "gpg": 2}[method]
+    patterns = re.findall(r'location ~ "(\^/rd/\(\?<rustdesk_bundle_file>SHA256SUMS[^"]*)"', plain_site())
+    assert len(patterns) == 1
+    for file in ["SHA256SUMS", *files]:
+        assert re.search(patterns[0].replace("?<", "?P<"), f"/rd/{file}")
+
+
+@pytest.mark.parametrize("suffix", ["", "-arm64"])
+@pytest.mark.parametrize("text", ["README", "LIESMICH"])
+def test_an_archive_says_how_it_is_verified(text: str, suffix: str) -> None:
+    own: dict[str, Any] = {
+        "rustdesk_bundle_contact": {"company": "Acme"},
+        "rustdesk_bundle_name": "rustdesk-acme",
+        "__rustdesk_bundle_client": {"suffix": suffix},
+    }
+    assert f"certutil -hashfile rustdesk-acme{suffix}.zip SHA256" in rendered(f"archive/{text}.txt.j2", **own)
+
+
 def cached(path: str) -> str:
     """Return how long browsers keep what is under a path."""
     return mapped(plain_site(), "rustdesk_bundle_cache", path)

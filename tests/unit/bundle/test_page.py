@@ -15,6 +15,8 @@ from ansible.module_utils.config_string import parse
 from ansible.module_utils.probe_terms import PROOFS
 from lxml import etree  # type: ignore[import-untyped]
 
+from filter.rustdesk_page import rustdesk_bandwidth_plan
+
 from ..wire_examples import vectors  # noqa: TID252 - the tests are no installed package
 from . import pages, test_bundle_site
 from .pages import LANGUAGES, ROOT, SITES, Page
@@ -335,9 +337,37 @@ def test_signature_is_explained_where_there_is_one(page: Page) -> None:
     else:
         key = download["signature_public_key"]
         minisign = f"minisign -Vm SHA256SUMS -P '{key}'"
-        gpg = f"gpg --verify {download['signature']} SHA256SUMS"
+        gpg = f"gpg --import SHA256SUMS.key.asc\ngpg --verify {download['signature']} SHA256SUMS"
         assert commands == [minisign if download["signature"].endswith(".minisig") else gpg]
-        assert f"../{download['signature']}" in page.texts("//a/@href")
+        links = page.texts("//a/@href")
+        assert f"../{download['signature']}" in links
+        assert ("../SHA256SUMS.key.asc" in links) is download["signature"].endswith(".asc")
+
+
+def test_every_archive_can_be_verified(page: Page) -> None:
+    for archive in settings(page)["download"]["archives"]:
+        for system in ("windows", "linux"):
+            (command,) = page.texts(f"//*[@id='verify-{system}-{archive['architecture']}']")
+            assert archive["name"] in command
+            assert archive["sha256"] in command
+
+
+def test_lines_of_a_command_prompt_are_told_as_such(page: Page) -> None:
+    """PowerShell takes a path in quotation marks for a text, and what follows for a fault."""
+    (command,) = page.texts("//*[@id='config-command']")
+    assert command.startswith('"')
+    assert {"de": "Eingabeaufforderung (cmd)", "en": "Command Prompt (cmd)"}[page.language] in page.words
+
+
+def test_text_and_table_of_the_bandwidth_agree(page: Page) -> None:
+    sentence = page.texts("//section[@id='bandwidth']/ul[1]/li[1]")[0]
+    for count in (1, 3):
+        plan = rustdesk_bandwidth_plan(count, 1000)
+        low, high = (str(plan[f"megabits_per_second_{end}"]) for end in ("low", "high"))
+        numbers = (text.replace(".", "," if page.language == "de" else ".") for text in (low, high))
+        assert {"de": "{} bis {} Mbit/s", "en": "{} to {} Mbit/s"}[page.language].format(*numbers) in " ".join(
+            sentence.split()
+        )
 
 
 # --- What it says --------------------------------------------------------------------------------------------------
