@@ -1,8 +1,8 @@
 """``make bundle``, and the client that stands in for the stock one in the lab.
 
 ``client`` takes the stub out of the Windows image and writes ``.cache/client.json``: what the lab's bundle holds.
-``build`` builds a site's bundle from the pinned client where that can be downloaded, and otherwise from the stub, and
-says so.
+``build`` builds a site's bundle from the client that its variables name, or from the pinned one where that can be
+downloaded, and otherwise from the stub, and says so.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ STUBS = "/opt/rustdesk-stub"
 ROLE = ROOT / "roles" / "rustdesk_bundle"
 CONNECT_TIMEOUT = 5.0
 INVENTORY = "inventories/gtr"
+OWN_SOURCES = tuple(f"rustdesk_bundle_client_{name}" for name in ("file", "mirror", "url"))
 
 
 class ClientError(Exception):
@@ -86,13 +87,21 @@ def obstacle(url: str) -> str:
         return getattr(cause, "strerror", None) or str(cause)
 
 
+def names_its_client(inventory: str) -> bool:
+    """Whether a site's variables say themselves where its client is from."""
+    _status, text = run(["ansible-inventory", "--inventory", inventory, "--list"])
+    return any(f'"{name}":' in text for name in OWN_SOURCES)
+
+
 def build(console: Console, inventory: str, arguments: list[str]) -> bool:
     """Build a site's bundle; returns whether that succeeded."""
     own = defaults()
     version = str(own["rustdesk_bundle_client_version"])
     command = ["ansible-playbook", "--inventory", inventory, "playbooks/build-bundle.yml"]
     why = (
-        "" if arguments else obstacle(f"{own['rustdesk_bundle_client_mirror']}/{version}/rustdesk-{version}-x86_64.exe")
+        ""
+        if arguments or names_its_client(inventory)
+        else obstacle(f"{own['rustdesk_bundle_client_mirror']}/{version}/rustdesk-{version}-x86_64.exe")
     )
     if why:
         client = lab_client()

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -228,11 +227,12 @@ class ActionModule(ActionBase):
         return {
             "paths": {name: self._found(path) for name, path in named.items()},
             "texts_of": texts,
-            "digests_of": {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()},
             "packages": self._templar.template(variables["__rustdesk_bundle_packages"]),
             "publishes": role_inputs.as_bool(self._task.args.get("look", True)),
             "now": time.time(),
-            "site": self._templar.template(variables["__rustdesk_bundle_site"]),
+            "site": self._templar.template(variables["__rustdesk_bundle_site_name"]),
+            "challenges": self._templar.template(variables["__rustdesk_bundle_challenges"]),
+            "lineage": self._templar.template(variables["__rustdesk_bundle_lineage"]),
             "certificate": self._templar.template(variables["__rustdesk_bundle_certificate"]),
             "certificate_key": self._templar.template(variables["__rustdesk_bundle_key"]),
             "files": self._templar.template(variables["__rustdesk_bundle_files"]),

@@ -35,10 +35,7 @@ def chain_faults(pem: str, key: str, host: str, now: float) -> Iterator[tuple[bo
         yield False, "is not a certificate in PEM form; give what the authority has issued, with its chain"
         return
     own = chain[0]
-    yield from ((False, fault) for fault in _time_faults(own, now))
-    if not covers(own, host):
-        names = ", ".join(names_of(own)) or "no host"
-        yield False, f"is for {names} and not for {host}, so browsers would refuse it; give one for {host}"
+    yield from ((False, fault) for fault in (*_time_faults(own, now), *_name_faults(own, host)))
     for issued, issuer in zip(chain, chain[1:]):
         if issued.issuer != issuer.subject:
             yield (
@@ -60,6 +57,12 @@ def _time_faults(certificate: x509.Certificate, now: float) -> Iterator[str]:
         yield f"has expired on {end:%Y-%m-%d %H:%M} UTC; give a new one"
     if start > moment:
         yield f"is not valid before {start:%Y-%m-%d %H:%M} UTC; wait for that, or set the controller's clock"
+
+
+def _name_faults(certificate: x509.Certificate, host: str) -> Iterator[str]:
+    if not covers(certificate, host):
+        names = ", ".join(names_of(certificate)) or "no host"
+        yield f"is for {names} and not for {host}, so browsers would refuse it; give one for {host}"
 
 
 def _key_faults(certificate: x509.Certificate, text: str) -> Iterator[str]:
@@ -93,6 +96,16 @@ def covers(certificate: x509.Certificate, host: str) -> bool:
     """Tell whether a certificate is for a host; a * stands for one label (RFC 6125 section 6.4.3)."""
     wanted = {host.lower(), "*." + host.lower().partition(".")[2]}
     return any(name.lower() in wanted for name in names_of(certificate))
+
+
+def of_no_use(pem: str, fault: str, host: str, now: float) -> str:
+    """Say why a certificate that is renewed in time serves nobody all the same; "" when it does."""
+    if fault or not pem:
+        return fault or "there is none"
+    own = x509.load_pem_x509_certificates(pem.encode())[0]
+    # A controller whose clock is behind is no reason.
+    later = max(now, own.not_valid_before_utc.timestamp())
+    return next(iter((*_name_faults(own, host), *_time_faults(own, later))), "")
 
 
 def to_be_made(pem: str, fault: str, host: str, now: float) -> str:

@@ -41,7 +41,13 @@ _SHARED = re.compile(
     r"/|/(bin|boot|dev|etc|home|lib[^/]*|opt|proc|root|run|sbin|srv|sys|tmp|usr|var)(/(www|lib|local|log))?/?"
 )
 _MAIL = re.compile(r"[^@\s'\"`$\\]+@[^@\s'\"`$\\]+\.[A-Za-z0-9-]+")
+_LOGIN = re.compile(r"(?<=://)[^/]*@")
+"""Who logs in at an address."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+SIGNING_FILES = ("authenticode_certificate", "authenticode_key", "signature_key_file")
+"""Variables that name what signs."""
+_VAULTED = b"$ANSIBLE_VAULT"
 
 Inputs = Mapping[str, Any]
 """The role's variables without their prefix, and what belongs to them:
@@ -236,7 +242,10 @@ def _names(inputs: Inputs) -> Iterator[str]:
 
 
 def clients(inputs: Inputs) -> list[dict[str, str]]:
-    """Return the clients that go into archives: where each comes from, and what its digest has to be."""
+    """Return the clients that go into archives: where each comes from, and what its digest has to be.
+
+    Who logs in there is left out: what is returned is shown.
+    """
     version = str(inputs["client_version"])
     pin = inputs["packages"].get(version, {}).get("exe", {})
     wanted = [("amd64", "x86_64", "", str(inputs["client_sha256"] or pin.get("sha256", "")), "client")]
@@ -254,7 +263,7 @@ def clients(inputs: Inputs) -> list[dict[str, str]]:
                 "suffix": suffix,
                 "sha256": digest.lower(),
                 "path": inputs["paths"][f"{variable}_file"] if given else f"{inputs['build_directory']}/work/{file}",
-                "url": url,
+                "url": _LOGIN.sub("", url),
                 "variable": _name(f"{variable}_file" if given else "client_url" if own_url else "client_mirror"),
             }
         )
@@ -329,7 +338,7 @@ def _is_url(text: str) -> bool:
 
 
 def _without_password(text: str) -> str:
-    return re.sub(r"//[^/@]*@", "//…@", text)
+    return _LOGIN.sub("…@", text)
 
 
 def _readable(path: str) -> bool:
@@ -371,11 +380,8 @@ def _authenticode(inputs: Inputs) -> Iterator[str]:
             "both or none"
         )
     for name, value in given.items():
-        if value and not _readable(str(inputs["paths"][f"authenticode_{name}"])):
-            yield (
-                f"{_name(f'authenticode_{name}')}: there is no file {value} that can be read on the controller; "
-                "correct the path"
-            )
+        if value:
+            yield from _signing_file(inputs, f"authenticode_{name}")
     if any(given.values()) and not found_program("", "osslsigncode"):
         yield (
             f"{_name('authenticode_certificate')}: osslsigncode is not installed on the controller; install it, or "
@@ -384,6 +390,23 @@ def _authenticode(inputs: Inputs) -> Iterator[str]:
     stamp = str(inputs["authenticode_timestamp_url"])
     if stamp and not _is_url(stamp):
         yield f"{_name('authenticode_timestamp_url')}: '{stamp}' is not an http or https address; correct or empty it"
+
+
+def _signing_file(inputs: Inputs, variable: str) -> Iterator[str]:
+    path = str(inputs["paths"][variable])
+    if not _readable(path):
+        yield (
+            f"{_name(variable)}: there is no file {inputs[variable]} that can be read on the controller; "
+            "correct the path"
+        )
+        return
+    with Path(path).open("rb") as stream:
+        vaulted = stream.read(len(_VAULTED)) == _VAULTED
+    if vaulted:
+        yield (
+            f"{_name(variable)}: {inputs[variable]} is vaulted, and the program that signs cannot read that; decrypt "
+            "it (ansible-vault decrypt) and protect it with a password, which may be vaulted"
+        )
 
 
 def _signature(inputs: Inputs) -> Iterator[str]:
@@ -399,11 +422,8 @@ def _signature(inputs: Inputs) -> Iterator[str]:
         yield f"{_name('signature')}: {method} is not installed on the controller; install it, or sign nothing"
     if not key:
         yield f"{_name('signature_key_file')}: is empty, and {method} signs with a key; give its file on the controller"
-    elif not _readable(str(inputs["paths"]["signature_key_file"])):
-        yield (
-            f"{_name('signature_key_file')}: there is no file {key} that can be read on the controller; correct the "
-            "path"
-        )
+    else:
+        yield from _signing_file(inputs, "signature_key_file")
     if not inputs["signature_public_key"]:
         yield (
             f"{_name('signature_public_key')}: is empty, so customers could not check the signature; give the "

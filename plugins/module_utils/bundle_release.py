@@ -49,7 +49,7 @@ class BundleError(Exception):
 
 @dataclass(frozen=True)
 class Published:
-    """What is published: the names of all releases, newest first, the one that is served, and what is wrong with it."""
+    """What is published: all releases, the last served first, the one that is served now, and what is wrong with it."""
 
     releases: tuple[str, ...]
     current: str
@@ -106,7 +106,7 @@ def published(root: Path) -> Published:
     """Return what is published below a web root."""
     link, directory = root / CURRENT, root / RELEASES
     current = link.readlink().name if link.is_symlink() else ""
-    names = _newest_first(directory)
+    names = _last_served_first(directory)
     fault = ""
     if current and link.resolve() != (directory / current).resolve():
         fault = f"{link} leads out of {directory}"
@@ -119,7 +119,7 @@ def published(root: Path) -> Published:
     return Published(tuple(names), current, fault)
 
 
-def _newest_first(directory: Path) -> list[str]:
+def _last_served_first(directory: Path) -> list[str]:
     if not directory.is_dir() or directory.is_symlink():
         return []
     found = [path for path in directory.iterdir() if RELEASE.match(path.name) and (path / MANIFEST).is_file()]
@@ -259,6 +259,8 @@ def place(fresh: Path, release: Path) -> None:
 def serve(root: Path, release: str) -> None:
     """Serve a release from the next request on; downloads that run go on with the file they have opened.
 
+    The time of a release's directory says when it was served last.
+
     Raises:
         BundleError: it is not there as it was built.
     """
@@ -274,6 +276,10 @@ def serve(root: Path, release: str) -> None:
     with contextlib.suppress(FileNotFoundError):
         fresh.unlink()
     fresh.symlink_to(f"{RELEASES}/{release}")
+    before = root / CURRENT
+    if before.is_dir():
+        os.utime(before)
+    os.utime(directory)
     fresh.replace(root / CURRENT)
     _sync(root)
     clean(root)
@@ -294,9 +300,17 @@ def finish(root: Path) -> None:
     shutil.rmtree(root / INCOMING, ignore_errors=True)
 
 
-def superseded(root: Path, current: str, keep: int) -> list[str]:
-    """Return the releases beyond the newest ones; the one that is served is never among them."""
-    names = [name for name in _newest_first(root / RELEASES) if name != current]
+def superseded(root: Path, current: str, before: str, keep: int) -> list[str]:
+    """Return the releases beyond those that were served last.
+
+    Args:
+        root: the web root.
+        current: the release that is served; it is never among them.
+        before: the one that was served until now; it is the last to go, whatever the clock has done.
+        keep: how many releases stay.
+    """
+    names = [name for name in _last_served_first(root / RELEASES) if name != current]
+    names.sort(key=lambda name: name != before)
     return sorted(names[max(keep - 1, 0) :])
 
 

@@ -20,11 +20,19 @@ options:
     type: str
     required: true
   site:
-    description: The role's own file of nginx's configuration.
+    description: Name of the role's own file of nginx's configuration.
+    type: str
+    default: zz-rustdesk-bundle.conf
+  challenges:
+    description: Where files lie that a certificate authority asks for.
     type: path
-    required: true
+    default: /var/lib/rustdesk-bundle/acme
+  lineage:
+    description: Name that certbot has for the site's certificate.
+    type: str
+    default: rustdesk-bundle
   ports:
-    description: TCP ports that nginx needs.
+    description: TCP ports that nginx needs, the one that redirects first.
     type: list
     elements: int
     default: []
@@ -57,7 +65,6 @@ EXAMPLES = r"""
   rustdesk_bundle_info:
     root: /srv/rustdesk-bundle
     server_name: dl.example.org
-    site: /etc/nginx/conf.d/rustdesk-bundle.conf
     ports: [80, 443]
 """
 
@@ -76,7 +83,7 @@ ipv6:
   returned: success
   type: bool
 root_exists:
-  description: Whether there is a web root with its directory of releases and that for challenges.
+  description: Whether there is a web root with its directory of releases, and that for challenges.
   returned: success
   type: bool
 root_fault:
@@ -88,7 +95,7 @@ free_bytes:
   returned: success
   type: int
 releases:
-  description: The releases that are there, newest first.
+  description: The releases that are there, the last served first.
   returned: success
   type: list
   elements: str
@@ -112,6 +119,38 @@ files:
   description: Digests of the files that were asked for; empty for one that is not there, or has another owner or mode.
   returned: success
   type: dict
+site:
+  description: The role's own file of nginx's configuration.
+  returned: success
+  type: dict
+  contains:
+    path:
+      description: Where it is, or belongs, in C(sites-enabled) where nginx reads that, else in C(conf.d).
+      type: str
+    sha256:
+      description: Its digest; empty when it is not there, or has another owner or mode.
+      type: str
+    answers:
+      description: Whether it answers a certificate authority that asks for the name.
+      type: bool
+other_sites:
+  description: Files that describe sites of others, the one that comes with nginx left out.
+  returned: success
+  type: list
+  elements: str
+stock_site:
+  description: Whether the site that comes with nginx is enabled, as it came.
+  returned: success
+  type: bool
+other_certificates:
+  description: Names that certbot has for certificates of others.
+  returned: success
+  type: list
+  elements: str
+authority:
+  description: The ACME directory that certbot has the site's certificate from; empty when it has none.
+  returned: success
+  type: str
 installed:
   description: The packages of those asked after that are installed.
   returned: success
@@ -156,7 +195,7 @@ certificate:
   type: dict
   contains:
     pem:
-      description: The file with it, which is public; empty when there is none.
+      description: What is public of its file, the certificates; empty when there are none.
       type: str
     fault:
       description: Why nginx could not use it with its key; empty when it can.
@@ -180,8 +219,11 @@ from ansible.module_utils.listeners import listeners
 NOTES = Path("/var/lib/rustdesk-bundle/packages")
 """The packages that the role has installed, one a line: those it may remove."""
 NGINX = Path("/etc/nginx")
+LETSENCRYPT = Path("/etc/letsencrypt")
 PROC = Path("/proc")
-CHALLENGES = "acme"
+
+_INCLUDES_SITES = re.compile(r"^[^#\n]*\binclude\s[^;#]*sites-enabled/\*\s*;", re.MULTILINE)
+_CERTIFICATES = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----\n?", re.DOTALL)
 
 
 def distribution(path: Path = Path("/etc/os-release")) -> str:
@@ -279,13 +321,72 @@ def is_stale(files: list[Path]) -> bool:
     return bool(changes) and max(changes) > last_start()
 
 
+def site_path(name: str) -> Path:
+    """Return where a site's file belongs.
+
+    nginx reads conf.d first, and takes the first site of a port for names that no site has. Whoever is in sites-enabled
+    already is to stay that site.
+    """
+    configuration = NGINX / "nginx.conf"
+    text = configuration.read_text(encoding="utf-8", errors="replace") if configuration.exists() else ""
+    # Where there is no nginx yet, Debian's will read both.
+    return NGINX / ("sites-enabled" if not text or _INCLUDES_SITES.search(text) else "conf.d") / name
+
+
+def answers(site: Path, server_name: str, port: int, challenges: str) -> bool:
+    """Tell whether a site that the role has written answers a certificate authority that asks for a name."""
+    text = site.read_text(encoding="utf-8", errors="replace") if site.is_file() else ""
+    wanted = (f"listen {port};", f"server_name {server_name};", f"root {challenges};")
+    return all(any(line.strip() == directive for line in text.splitlines()) for directive in wanted)
+
+
+def _site_files() -> list[Path]:
+    paths = [*NGINX.glob("conf.d/*.conf"), *NGINX.glob("sites-enabled/*")]
+    # As nginx reads them, whose * is for no name with a dot in front.
+    return [path for path in sorted(paths) if path.is_file() and not path.name.startswith(".")]
+
+
 def claims(server_name: str, own: Path) -> list[str]:
     """Return the files of nginx's configuration, beside the role's, that claim a name."""
     name = rf"(?<![\w.-]){re.escape(server_name)}(?![\w.-])"
     pattern = re.compile(rf"^(?:[^#\n]*[\s;{{])?server_name\s[^;#]*{name}", re.MULTILINE)
-    paths = [NGINX / "nginx.conf", *NGINX.glob("conf.d/*.conf"), *NGINX.glob("sites-enabled/*")]
-    others = [path for path in sorted(paths) if path != own and path.is_file()]
+    configuration = [path for path in [NGINX / "nginx.conf"] if path.is_file()]
+    others = [path for path in configuration + _site_files() if path != own]
     return [str(path) for path in others if pattern.search(path.read_text(encoding="utf-8", errors="replace"))]
+
+
+def other_sites(module: AnsibleModule, own: Path) -> tuple[list[str], bool]:
+    """Return the files that describe sites of others, and whether the one that comes with nginx is there.
+
+    As soon as that was changed, it is one of others.
+    """
+    query = module.get_bin_path("dpkg-query")
+    stock = ""
+    if query is not None:
+        _code, stock, _err = module.run_command([query, "--show", "--showformat=${Conffiles}\\n", "nginx-common"])
+    paths = [path for path in _site_files() if path != own]
+    others = [str(path) for path in paths if not _is_stock(path, stock)]
+    return others, len(others) < len(paths)
+
+
+def _is_stock(path: Path, stock: str) -> bool:
+    if path != NGINX / "sites-enabled" / "default":
+        return False
+    digest = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+    return digest in stock.split()
+
+
+def other_certificates(own: str) -> list[str]:
+    """Return the names of certificates of others that certbot renews."""
+    return sorted(path.stem for path in LETSENCRYPT.glob("renewal/*.conf") if path.stem != own)
+
+
+def authority(own: str) -> str:
+    """Return where certbot has a certificate from, or ""."""
+    path = LETSENCRYPT / "renewal" / f"{own}.conf"
+    text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+    found = re.search(r"^server\s*=\s*(\S+)", text, re.MULTILINE)
+    return found[1] if found else ""
 
 
 def certificate(path: Path | None, key: Path | None) -> dict[str, str]:
@@ -295,6 +396,8 @@ def certificate(path: Path | None, key: Path | None) -> dict[str, str]:
     for file in (path, key):
         if not file.is_file():
             return {"pem": "", "fault": f"there is no file {file}"}
+    # The key may be in the same file, and goes nowhere.
+    pem = "".join(_CERTIFICATES.findall(path.read_text(encoding="ascii", errors="replace")))
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(path, key, lambda: "")
     except ssl.SSLError as error:
@@ -302,8 +405,8 @@ def certificate(path: Path | None, key: Path | None) -> dict[str, str]:
         fault = (
             f"{key} is not the key of {path}" if mismatch else f"{path} or {key} is not in PEM form, or has a password"
         )
-        return {"pem": path.read_text(encoding="ascii", errors="replace"), "fault": fault}
-    return {"pem": path.read_text(encoding="ascii", errors="replace"), "fault": ""}
+        return {"pem": pem, "fault": fault}
+    return {"pem": pem, "fault": ""}
 
 
 def look(module: AnsibleModule) -> dict[str, Any]:
@@ -313,11 +416,12 @@ def look(module: AnsibleModule) -> dict[str, Any]:
         OSError: a file cannot be read.
     """
     params = module.params
-    root, site = Path(params["root"]), Path(params["site"])
+    root, site = Path(params["root"]), site_path(params["site"])
     paths = [Path(params[name]) if params[name] else None for name in ("certificate", "key")]
     states = units(module, ["nginx.service", "certbot.timer"])
     nginx, timer = states.get("nginx.service", {}), states.get("certbot.timer", {})
     there = published(root)
+    others, stock_site = other_sites(module, site)
     active = nginx.get("ActiveState") == "active"
     nearest = root
     while not nearest.exists():
@@ -326,7 +430,7 @@ def look(module: AnsibleModule) -> dict[str, Any]:
         "distribution": distribution(),
         "systemd": bool(states),
         "ipv6": (PROC / "net" / "if_inet6").exists(),
-        "root_exists": (root / RELEASES).is_dir() and (root / CHALLENGES).is_dir(),
+        "root_exists": (root / RELEASES).is_dir() and Path(params["challenges"]).is_dir(),
         "root_fault": root_fault(root),
         "free_bytes": shutil.disk_usage(nearest).free,
         "releases": list(there.releases),
@@ -335,6 +439,15 @@ def look(module: AnsibleModule) -> dict[str, Any]:
         "current": there.current,
         "release_fault": there.fault,
         "files": digests(params["files"]),
+        "site": {
+            "path": str(site),
+            "sha256": digests({str(site): "0644"})[str(site)],
+            "answers": answers(site, params["server_name"], next(iter(params["ports"]), 80), params["challenges"]),
+        },
+        "other_sites": others,
+        "stock_site": stock_site,
+        "other_certificates": other_certificates(params["lineage"]),
+        "authority": authority(params["lineage"]),
         "installed": installed(module, params["packages"]),
         "noted": NOTES.read_text(encoding="ascii").split() if NOTES.exists() else [],
         "nginx": {
@@ -361,7 +474,9 @@ def main() -> None:
         argument_spec={
             "root": {"type": "path", "required": True},
             "server_name": {"type": "str", "required": True},
-            "site": {"type": "path", "required": True},
+            "site": {"type": "str", "default": "zz-rustdesk-bundle.conf"},
+            "challenges": {"type": "path", "default": "/var/lib/rustdesk-bundle/acme"},
+            "lineage": {"type": "str", "default": "rustdesk-bundle"},
             "ports": {"type": "list", "elements": "int", "default": []},
             "files": {"type": "dict", "default": {}},
             "certificate": {"type": "path"},

@@ -34,7 +34,7 @@ options:
     type: str
     default: ""
   keep:
-    description: How many releases stay, the one that is served included.
+    description: How many releases stay, the one that is served included. Those go that were served the longest ago.
     type: int
     default: 3
 attributes:
@@ -60,7 +60,7 @@ reason:
   type: str
   sample: 1.4.9-0f3a9c21 was served
 removed:
-  description: Releases that were, or would be, removed because newer ones are there.
+  description: Releases that were, or would be, removed because others were served later.
   returned: always
   type: list
   elements: str
@@ -118,7 +118,7 @@ def publish(module: AnsibleModule) -> tuple[Published, str, list[str]]:
         if lacking:
             bring(root, Path(params["archive"]), params["sha256"], release, params["manifest"])
         serve(root, release)
-    removed = superseded(root, release, params["keep"])
+    removed = superseded(root, release, before.current, params["keep"])
     if not module.check_mode:
         for name in removed:
             remove(root, name)

@@ -9,8 +9,9 @@ DOCUMENTATION = r"""
 module: rustdesk_bundle_signature
 short_description: Sign a list of checksums with minisign or GnuPG
 description:
-  - Writes C(<path>.minisig) or C(<path>.asc). A signature of GnuPG that is there and right stays, as it has its time
-    in it; one of minisign is the same each time.
+  - Writes C(<path>.minisig), or C(<path>.asc) and the public key as C(<path>.key.asc).
+  - A signature of GnuPG that is there and right stays, as it has its time in it; one of minisign is the same each
+    time.
   - The password reaches the program on its standard input only. GnuPG works in a directory of its own that is removed.
 options:
   path:
@@ -70,6 +71,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.bundle_build import write_if_other
 
 SUFFIXES = {"minisign": ".minisig", "gpg": ".asc"}
+PUBLIC_KEY = ".key.asc"
 
 
 def minisign(module: AnsibleModule, program: str, path: Path, fresh: Path) -> str:
@@ -101,16 +103,26 @@ def gpg(module: AnsibleModule, program: str, path: Path, fresh: Path, home: Path
     return err.strip() or "it does not say why" if code else ""
 
 
-def sign(module: AnsibleModule, program: str, path: Path) -> bytes:
-    """Return the signature of a file, or fail with what the program says."""
+def exported(module: AnsibleModule, program: str, home: Path) -> bytes:
+    """Return the public part of the key, which customers need."""
+    code, out, err = module.run_command([program, "--homedir", str(home), "--batch", "--armor", "--export"])
+    if code or not out:
+        module.fail_json(msg=f"gpg does not export the public key of {module.params['key_file']}: {err.strip()}")
+    return str(out).encode()
+
+
+def sign(module: AnsibleModule, program: str, path: Path) -> dict[str, bytes]:
+    """Return what belongs beside a file, by what is added to its name, or fail with what the program says."""
     # Short: the socket of gpg's agent is in it, and a socket's path has an end.
     home = Path(tempfile.mkdtemp(prefix="sign-"))
     try:
         fresh = home / "signature"
+        public: dict[str, bytes] = {}
         if module.params["method"] == "minisign":
             said = minisign(module, program, path, fresh)
         else:
             said = gpg(module, program, path, fresh, home)
+            public = {} if said else {PUBLIC_KEY: exported(module, program, home)}
             agent = module.get_bin_path("gpgconf")
             if agent:
                 module.run_command([agent, "--homedir", str(home), "--kill", "all"])
@@ -119,7 +131,7 @@ def sign(module: AnsibleModule, program: str, path: Path) -> bytes:
             if module.params["password"]:
                 text = text.replace(module.params["password"], "…")
             module.fail_json(msg=f"{module.params['method']} does not sign with {module.params['key_file']}: {text}")
-        return fresh.read_bytes()
+        return {SUFFIXES[module.params["method"]]: fresh.read_bytes(), **public}
     finally:
         shutil.rmtree(home, ignore_errors=True)
 
@@ -144,10 +156,12 @@ def main() -> None:
     if module.check_mode:
         module.exit_json(changed=not signature.exists(), signature=str(signature))
     try:
-        changed = write_if_other(signature, sign(module, program, path))
+        written = [
+            write_if_other(path.with_name(path.name + end), text) for end, text in sign(module, program, path).items()
+        ]
     except OSError as error:
         module.fail_json(msg=f"{error.filename or path}: {error.strerror or error}")
-    module.exit_json(changed=changed, signature=str(signature))
+    module.exit_json(changed=any(written), signature=str(signature))
 
 
 if __name__ == "__main__":

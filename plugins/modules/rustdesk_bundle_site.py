@@ -39,7 +39,7 @@ author:
 EXAMPLES = r"""
 - name: Describe the site
   rustdesk_bundle_site:
-    path: /etc/nginx/conf.d/rustdesk-bundle.conf
+    path: /etc/nginx/sites-enabled/zz-rustdesk-bundle.conf
     content: "{{ lookup('ansible.builtin.template', 'site.conf.j2') }}"
 """
 
@@ -57,7 +57,7 @@ MODE = 0o644
 
 def put(path: Path, content: bytes) -> None:
     """Give a file its content in one step."""
-    # A name that no include of *.conf takes in.
+    # A name that no include takes in, be it of *.conf or of *: that is for no name with a dot in front.
     fresh = path.with_name(f".{path.name}.new")
     with contextlib.suppress(FileNotFoundError):
         fresh.unlink()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 HOST = "downloads"
 URL = "https://dl.lab.test/rd"
 WEB_ROOT = "/srv/rustdesk-bundle"
-SITE = "/etc/nginx/conf.d/rustdesk-bundle.conf"
+SITE = "/etc/nginx/sites-enabled/zz-rustdesk-bundle.conf"
 NAME = "rustdesk-lab"
 CONTACT = {"company": "Lab", "email": "help@lab.test", "phone": "+49 30 1234567"}
 

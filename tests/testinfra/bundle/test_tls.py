@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.testinfra.bundle.bundle_lab import NAME, URL, curl, head, publish, run, served
+from tests.testinfra.bundle.bundle_lab import NAME, URL, WEB_ROOT, curl, head, publish, run, served
 from tests.unit.bundle.support import DAY, certified
 
 if TYPE_CHECKING:
@@ -42,15 +42,21 @@ def test_every_answer_protects(downloads: Host, path: str) -> None:
         ("/SHA256SUMS", 200, "text/plain; charset=utf-8", "no-cache"),
         (f"/{NAME}.zip", 200, "application/zip", "public, max-age=0, must-revalidate"),
         ("/{release}/" + NAME + "-{release}.zip", 200, "application/zip", "public, max-age=31536000, immutable"),
-        ("/assets/page.js", 200, "application/javascript", "no-cache"),
-        ("/assets/page.js?v=0123456789ab", 200, "application/javascript", "public, max-age=31536000, immutable"),
+        ("/assets/{script}", 200, "application/javascript", "public, max-age=31536000, immutable"),
     ],
 )
 def test_types_and_caches(downloads: Host, path: str, status: int, kind: str, cache: str) -> None:
-    answer = head(downloads, URL + path.format(release=served(downloads).release))
+    script = downloads.check_output(f"basename {WEB_ROOT}/current/page/assets/page.*.js")
+    answer = head(downloads, URL + path.format(release=served(downloads).release, script=script))
     assert (answer.status, answer.headers["cache-control"]) == (status, cache)
     assert answer.headers["content-type"].replace("text/javascript", "application/javascript").startswith(kind)
     assert (answer.headers.get("content-disposition") == "attachment") == path.endswith(".zip")
+
+
+def test_an_asset_of_another_release_is_not_there(downloads: Host) -> None:
+    answer = head(downloads, f"{URL}/assets/page.0123456789ab.js")
+    assert answer.status == 404
+    assert "cache-control" not in answer.headers
 
 
 @pytest.mark.parametrize(
@@ -78,11 +84,11 @@ def test_http_only_redirects(downloads: Host) -> None:
     assert (answer.status, answer.headers["location"]) == (301, f"{URL}/{NAME}.zip?x=1")
     assert head(downloads, URL).headers["location"] == "/rd/"
     downloads.check_output(
-        "install -D -m 644 /dev/stdin /srv/rustdesk-bundle/acme/.well-known/acme-challenge/x <<'E'\ntoken\nE"
+        "install -D -m 644 /dev/stdin /var/lib/rustdesk-bundle/acme/.well-known/acme-challenge/x <<'E'\ntoken\nE"
     )
     challenge = f"{plain.removesuffix('/rd')}/.well-known/acme-challenge/x"
     assert curl(downloads, challenge) == "token"
-    downloads.check_output("rm -r /srv/rustdesk-bundle/acme/.well-known")
+    downloads.check_output("rm -r /var/lib/rustdesk-bundle/acme/.well-known")
 
 
 @pytest.mark.parametrize(
@@ -147,7 +153,7 @@ def test_a_certificate_that_is_given(downloads: Host, tmp_path: Path) -> None:
         second = given(tmp_path, "second")
         publish(**second)
         assert len({made, one, presented(downloads)}) == 3
-        facts = downloads.file("/etc/ssl/rustdesk-bundle/privkey.pem")
+        facts = downloads.file("/etc/ssl/rustdesk-bundle/site.pem")
         assert (facts.user, facts.mode) == ("root", 0o600)
         key = (tmp_path / "second-certificate_key_file.pem").read_text()
         shown = run({**second, "hsts_seconds": 61}, "--diff", "-vvv")
@@ -155,8 +161,8 @@ def test_a_certificate_that_is_given(downloads: Host, tmp_path: Path) -> None:
         downloads.check_output("cp -r /etc/ssl/rustdesk-bundle /etc/ssl/theirs")
         remote = {
             "tls": "given",
-            "certificate_remote_file": "/etc/ssl/theirs/fullchain.pem",
-            "certificate_remote_key_file": "/etc/ssl/theirs/privkey.pem",
+            "certificate_remote_file": "/etc/ssl/theirs/site.pem",
+            "certificate_remote_key_file": "/etc/ssl/theirs/site.pem",
             "verify_ca_file": second["verify_ca_file"],
         }
         publish(**remote)

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import struct
+import warnings
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from ansible.module_utils.bundle_build import CHECKSUMS, MANIFEST, checksums, listed, packed, release_name
 from ansible.module_utils.bundle_programs import MACHINES
+from ansible.parsing.dataloader import DataLoader
+from ansible.plugins.loader import init_plugin_loader
+from ansible.template import Templar, trust_as_template
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -18,10 +23,30 @@ from cryptography.x509.oid import NameOID
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
+ROLE = Path(__file__).resolve().parents[3] / "roles" / "rustdesk_bundle"
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
+
+
+# --- The role -----------------------------------------------------------------------------------------------------
+
+
+def evaluated(expression: str, **variables: object) -> Any:
+    """Return what an expression comes to in the role, with its defaults and variables."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="AnsibleCollectionFinder has already been configured")
+        init_plugin_loader()
+    loader = DataLoader()
+    known: dict[str, Any] = {"role_path": str(ROLE), "rustdesk_download_url": "https://dl.example.org/rd"}
+    for part in ("defaults", "vars"):
+        known |= loader.load_from_file(str(ROLE / part / "main.yml"), trusted_as_template=True)
+    return Templar(loader, known | variables).template(trust_as_template(expression))
+
+
+def rendered(template: str, **variables: object) -> str:
+    """Return what the role makes of one of its templates."""
+    return str(evaluated(f"{{{{ lookup('ansible.builtin.template', '{ROLE}/templates/{template}') }}}}", **variables))
 
 
 # --- Programs -----------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import ssl
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from ansible.module_utils import bundle_inputs, bundle_plan
 from ansible.module_utils.bundle_certificates import to_be_made
 from ansible.module_utils.bundle_programs import MACHINES, program_fault
 
-from .support import DAY, NOW, certified, program
+from .support import DAY, NOW, certified, evaluated, program
 
 ROLE = Path(__file__).resolve().parents[3] / "roles" / "rustdesk_bundle"
 KEY = "P0UzVgzcsRdIYduo0rCFKdNVGMDxIXIOy2ote0HkKmA="
@@ -69,6 +70,7 @@ HOST: dict[str, Any] = {
     "claimed_by": [],
     "releases": ["1.4.9-0123abcd"],
     "certificate": {"pem": "", "fault": ""},
+    "authority": "",
 }
 
 
@@ -186,6 +188,31 @@ def test_missing_program_is_told(monkeypatch: pytest.MonkeyPatch, tool: str) -> 
     assert any(tool in fault and "install" in fault for fault in found), found
 
 
+@pytest.mark.parametrize("variable", bundle_inputs.SIGNING_FILES)
+def test_what_signs_is_taken_from_where_it_was_found(tmp_path: Path, variable: str) -> None:
+    """Ansible looks for a relative path in several directories, and opens vaults; what signs does neither."""
+    files = {name: tmp_path / name for name in bundle_inputs.SIGNING_FILES}
+    for path in files.values():
+        path.write_text("a key")
+    given = inputs(signature="minisign", signature_public_key="RW", **{name: str(path) for name, path in files.items()})
+    assert bundle_inputs.faults(given) == []
+    known = bundle_plan.controller({**given, variable: "files/key"})
+    assert known["signing"] == {name: str(path) for name, path in files.items()}
+    own = {"__rustdesk_bundle_host": known, "rustdesk_bundle_authenticode_certificate": "files/certificate"}
+    sign = evaluated("{{ __rustdesk_bundle_launcher_sign }}", **own)
+    (task,) = (
+        task["rustdesk_bundle_signature"]
+        for task in yaml.safe_load((ROLE / "tasks" / "build_release.yml").read_text("utf-8"))
+        if "rustdesk_bundle_signature" in task
+    )
+    used = [sign["certificate"], sign["key"], evaluated(task["key_file"], **own)]
+    assert used == [str(path) for path in files.values()]
+    files[variable].write_text("$ANSIBLE_VAULT;1.1;AES256\n6162\n")
+    (fault,) = bundle_inputs.faults(given)
+    assert fault.startswith(f"rustdesk_bundle_{variable}: ")
+    assert "ansible-vault decrypt" in fault
+
+
 # --- Programs -----------------------------------------------------------------------------------------------------
 
 PROGRAMS: dict[str, tuple[bytes, str]] = {
@@ -218,6 +245,23 @@ def test_another_digest_than_the_pinned_one_is_told(tmp_path: Path) -> None:
     (fault,) = bundle_inputs.faults(inputs(client_file=str(path)))
     assert "a" * 64 in fault
     assert "do not give this one to customers" in fault
+
+
+@pytest.mark.parametrize("variable", ["client_mirror", "client_url"])
+@pytest.mark.parametrize("login", ["user:ge%40heim", "user:ge@heim"])
+def test_who_logs_in_at_the_mirror_is_shown_to_nobody(variable: str, login: str) -> None:
+    address = f"https://{login}@mirror.example.org/rustdesk.exe"
+    (client,) = bundle_inputs.clients(inputs(**{variable: address}))
+    assert client["url"].startswith("https://mirror.example.org/rustdesk.exe")
+    known = {f"rustdesk_bundle_{variable}": address, "__rustdesk_bundle_client": client}
+    if "%" in login:
+        assert evaluated("{{ __rustdesk_bundle_client_login }}", **known) == {"username": "user", "password": "ge@heim"}
+    (fault,) = bundle_inputs.faults(inputs(**{variable: address.replace("https", "ftp")}))
+    assert "heim" not in fault
+    tasks = yaml.safe_load((ROLE / "tasks" / "build_client.yml").read_text("utf-8"))
+    fetch, say = tasks[0]["block"][0], tasks[0]["rescue"][0]
+    shown = evaluated(say["ansible.builtin.fail"]["msg"], ansible_failed_result={"msg": "no"}, **known)
+    assert "heim" not in shown + evaluated(fetch["ansible.builtin.get_url"]["url"], **known)
 
 
 def test_where_clients_come_from(tmp_path: Path) -> None:
@@ -270,6 +314,9 @@ def test_key_and_chain_are_looked_at(certificate: str, key: str, says: str) -> N
     assert any(says in fault for fault in bundle_inputs.faults(inputs(**given, texts_of=texts)))
 
 
+SOUND = certified(HOST_NAME)
+
+
 def test_when_a_certificate_is_made_anew() -> None:
     now = NOW.timestamp()
     assert to_be_made("", "", HOST_NAME, now) == "there is none"
@@ -279,12 +326,64 @@ def test_when_a_certificate_is_made_anew() -> None:
     assert to_be_made("x", "is not the key", HOST_NAME, now) == "is not the key"
 
 
-def test_certbot_renews_by_itself() -> None:
-    old = {"pem": certified(HOST_NAME, end=DAY).certificate, "fault": ""}
-    assert bundle_plan.known(inputs(), HOST | {"certificate": old})["certificate_pending"] == ""
-    other = {"pem": certified("old.example.org").certificate, "fault": ""}
-    assert "old.example.org" in bundle_plan.known(inputs(), HOST | {"certificate": other})["certificate_pending"]
-    assert bundle_plan.known(inputs(), HOST)["certificate_pending"]
+@pytest.mark.parametrize("end", ["", "\n", "\n\n"])
+def test_a_given_certificate_is_one_file_with_its_key(tmp_path: Path, end: str) -> None:
+    """nginx could not start with a key that is another certificate's, so neither is there without the other."""
+    texts = {"certificate_key_file": SOUND.key.rstrip() + end, "certificate_file": SOUND.certificate.rstrip() + end}
+    given = {"rustdesk_bundle_tls": "given"}
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+        given[f"rustdesk_bundle_{name}"] = str(tmp_path / name)
+    _directory, copy = yaml.safe_load((ROLE / "tasks" / "configure_given.yml").read_text("utf-8"))
+    written = evaluated(copy["ansible.builtin.copy"]["content"], **given)
+    (tmp_path / "site.pem").write_text(written)
+    ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(tmp_path / "site.pem")
+    path = "/etc/ssl/rustdesk-bundle/site.pem"
+    for name in ("certificate", "key", "given"):
+        assert evaluated(f"{{{{ __rustdesk_bundle_{name} }}}}", **given) == path
+    assert evaluated("{{ __rustdesk_bundle_files }}", **given) == {path: "0600"}
+    same = {
+        "tls": "given",
+        "certificate_file": "/c",
+        "certificate_key_file": "/k",
+        "certificate": path,
+        "texts_of": texts,
+    }
+    there = HOST | {"files": {path: hashlib.sha256(written.encode()).hexdigest()}}
+    assert bundle_plan.known(inputs(**same), there)["certificate_pending"] == ""
+    assert bundle_plan.known(inputs(**same), HOST | {"files": {path: "other"}})["certificate_pending"]
+
+
+PRODUCTION = OPTIONS["rustdesk_bundle_acme_directory"]["default"]
+STAGING = "https://acme-staging-v02.api.letsencrypt.org/directory"
+
+
+@pytest.mark.parametrize(
+    ("pair", "authority", "says", "moved"),
+    [
+        (None, "", "there is none", False),
+        (SOUND, PRODUCTION, "", False),
+        # Not for the role to ask: certbot renews it.
+        (certified(HOST_NAME, end=DAY), PRODUCTION, "", False),
+        (certified(HOST_NAME, start=DAY), PRODUCTION, "", False),
+        (certified(HOST_NAME, start=-2 * DAY, end=-DAY), PRODUCTION, "has expired", False),
+        (certified("old.example.org"), PRODUCTION, "for old.example.org", False),
+        (certified("old.example.org", end=DAY), PRODUCTION, "for old.example.org", False),
+        (certified("old.example.org", start=-2 * DAY, end=-DAY), PRODUCTION, "for old.example.org", False),
+        (SOUND, STAGING, "it is from https://acme-staging", True),
+        (SOUND, "", "", False),
+    ],
+)
+def test_certbot_renews_by_itself(pair: Any, authority: str, says: str, moved: bool) -> None:
+    host = HOST | {"certificate": {"pem": pair.certificate if pair else "", "fault": ""}, "authority": authority}
+    known = bundle_plan.known(inputs(), host)
+    assert says in known["certificate_pending"]
+    assert bool(known["certificate_pending"]) == bool(says)
+    assert known["certificate_moved"] is moved
+    words = evaluated("{{ __rustdesk_bundle_certbot }}", __rustdesk_bundle_host=known, rustdesk_bundle_acme_email="x")
+    assert ("--force-renewal" in words) is moved
+    assert "--webroot-path=/var/lib/rustdesk-bundle/acme" in words
+    assert not bundle_plan.known(inputs(tls="self_signed"), HOST | {"authority": STAGING})["certificate_moved"]
 
 
 # --- The host -----------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ import rustdesk_bundle_publish
 from ansible.module_utils import bundle_build, bundle_release
 
 from ..server.support import as_nobody, killings, run_module, tree  # noqa: TID252 - the tests are no installed package
-from .support import Release, release_of
+from .support import Release, evaluated, release_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,6 +68,54 @@ def test_the_newest_stay_and_one_of_them_comes_back(root: Path, tmp_path: Path) 
     gone = publish(root, releases[0], archive=None, sha256="", manifest="")
     assert releases[1].name in gone["msg"]
     assert served(root) == releases[1].files["rustdesk-acme.zip"]
+
+
+@pytest.mark.parametrize("clock", [0, 2_000_000_000])
+def test_what_was_served_before_is_not_what_goes(root: Path, tmp_path: Path, clock: int) -> None:
+    """Also after going back to an old release, and with a release that seems to be of the future."""
+    old, new, newest = (release_of(tmp_path, mark) for mark in "123")
+    for moment, release in enumerate((old, new), start=1):
+        publish(root, release)
+        os.utime(root / "releases" / release.name, (moment, moment))
+    publish(root, old, archive=None, sha256="", manifest="")
+    os.utime(root / "releases" / new.name, (clock + 10, clock + 10))
+    assert publish(root, newest, keep=2)["removed"] == [new.name]
+    assert publish(root, newest, keep=2)["removed"] == []
+
+
+def test_order_is_that_of_the_last_service(root: Path, tmp_path: Path) -> None:
+    releases = [release_of(tmp_path, mark) for mark in "1234"]
+    for moment, release in enumerate(releases[:3], start=1):
+        publish(root, release)
+        os.utime(root / "releases" / release.name, (moment, moment))
+    for release in (releases[0], releases[1]):
+        publish(root, release, archive=None, sha256="", manifest="")
+    assert publish(root, releases[3])["removed"] == [releases[2].name]
+
+
+@pytest.mark.parametrize(
+    ("there", "current", "fault", "sent"),
+    [
+        ("m", "1.4.9-00000001", "", False),
+        ("m", "1.4.9-00000001", "x of it is not what was built", True),
+        ("other", "1.4.9-00000001", "", True),
+        # Nobody has looked whether it is whole.
+        ("m", "1.4.9-00000002", "", True),
+        (None, "", "no release is not there", True),
+    ],
+)
+def test_what_is_sent(there: str | None, current: str, fault: str, sent: bool) -> None:
+    wanted = "1.4.9-00000001"
+    host = {"manifests": {wanted: there} if there else {}, "current": current, "release_fault": fault, "releases": []}
+    built: dict[str, Any] = {
+        "__rustdesk_bundle_host": host,
+        "__rustdesk_bundle_assembled": {"release": wanted},
+        "__rustdesk_bundle_packed": {"manifest": "m"},
+    }
+    assert evaluated("{{ __rustdesk_bundle_to_send }}", **built) is sent
+    assert evaluated("{{ __rustdesk_bundle_pending }}", **built) is sent
+    back = evaluated("{{ __rustdesk_bundle_to_send }}", rustdesk_bundle_release=wanted, **built)
+    assert back is False
 
 
 def archive_with(directory: Path, member: tarfile.TarInfo, content: bytes = b"") -> Release:

@@ -69,6 +69,9 @@ def test_gpg(listing: Path, gpg_home: Path, tmp_path: Path) -> None:
     key.write_text(call(*own, "--armor", "--export-secret-keys"))
     assert sign(listing, "gpg", key)["changed"]
     assert not sign(listing, "gpg", key)["changed"]
+    public = listing.with_name("SHA256SUMS.key.asc").read_text()
+    assert "BEGIN PGP PUBLIC KEY BLOCK" in public
+    assert "PRIVATE" not in public
     call("gpg", "--homedir", str(gpg_home), "--verify", f"{listing}.asc", str(listing))
     listing.write_text("another list\n")
     assert sign(listing, "gpg", key)["changed"]

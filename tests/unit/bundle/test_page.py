@@ -6,9 +6,7 @@ import base64
 import hashlib
 import itertools
 import re
-from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
@@ -17,16 +15,20 @@ from ansible.module_utils.config_string import parse
 from ansible.module_utils.probe_terms import PROOFS
 from lxml import etree  # type: ignore[import-untyped]
 
+from filter.rustdesk_page import rustdesk_bandwidth_plan
+
 from ..wire_examples import vectors  # noqa: TID252 - the tests are no installed package
-from . import pages
+from . import pages, test_bundle_site
 from .pages import LANGUAGES, ROOT, SITES, Page
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 ROLE = ROOT / "roles" / "rustdesk_bundle"
 CONTENTS = yaml.safe_load((ROLE / "vars/page.yml").read_text(encoding="utf-8"))["__rustdesk_bundle_page_contents"]
 SECTIONS = ["help", *CONTENTS, "contact"]
 EXTERNAL = re.compile(r"https://(rustdesk\.com/docs/|github\.com/rustdesk/rustdesk(/|$))")
 """Documentation of RustDesk itself: all that the page may lead to beside the site's own addresses."""
-PICTURE = Path("assets/configuration.svg")
 
 
 @pytest.fixture(scope="session")
@@ -162,10 +164,10 @@ def test_assets_are_there_and_named_by_their_content(page: Page, rendered: Path)
     own = [link for link in page.texts("//@src | //link/@href") if "/assets/" in link]
     assert len(own) >= 4
     for link in own:
-        path = (directory / urlsplit(link).path).resolve()
+        path = (directory / link).resolve()
         digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
-        if path.name != PICTURE.name:
-            assert urlsplit(link).query == f"v={digest}"
+        assert re.fullmatch(rf"[a-z]+\.{digest}\.[a-z]+", path.name)
+        assert test_bundle_site.cached(f"/rd/assets/{path.name}").endswith("immutable")
 
 
 # --- The site ------------------------------------------------------------------------------------------------------
@@ -278,7 +280,8 @@ def test_configuration_string_is_the_site_s(page: Page) -> None:
 
 
 def test_qr_code_says_the_configuration_string(page: Page, rendered: Path) -> None:
-    modules = drawn((rendered / page.site / PICTURE).read_text(encoding="utf-8"))
+    (picture,) = (rendered / page.site / "assets").glob("configuration.*.svg")
+    modules = drawn(picture.read_text(encoding="utf-8"))
     (found,) = zxingcpp.read_barcodes(modules)
     assert found.text == f"config={config_string(page)}"
 
@@ -334,9 +337,37 @@ def test_signature_is_explained_where_there_is_one(page: Page) -> None:
     else:
         key = download["signature_public_key"]
         minisign = f"minisign -Vm SHA256SUMS -P '{key}'"
-        gpg = f"gpg --verify {download['signature']} SHA256SUMS"
+        gpg = f"gpg --import SHA256SUMS.key.asc\ngpg --verify {download['signature']} SHA256SUMS"
         assert commands == [minisign if download["signature"].endswith(".minisig") else gpg]
-        assert f"../{download['signature']}" in page.texts("//a/@href")
+        links = page.texts("//a/@href")
+        assert f"../{download['signature']}" in links
+        assert ("../SHA256SUMS.key.asc" in links) is download["signature"].endswith(".asc")
+
+
+def test_every_archive_can_be_verified(page: Page) -> None:
+    for archive in settings(page)["download"]["archives"]:
+        for system in ("windows", "linux"):
+            (command,) = page.texts(f"//*[@id='verify-{system}-{archive['architecture']}']")
+            assert archive["name"] in command
+            assert archive["sha256"] in command
+
+
+def test_lines_of_a_command_prompt_are_told_as_such(page: Page) -> None:
+    """PowerShell takes a path in quotation marks for a text, and what follows for a fault."""
+    (command,) = page.texts("//*[@id='config-command']")
+    assert command.startswith('"')
+    assert {"de": "Eingabeaufforderung (cmd)", "en": "Command Prompt (cmd)"}[page.language] in page.words
+
+
+def test_text_and_table_of_the_bandwidth_agree(page: Page) -> None:
+    sentence = page.texts("//section[@id='bandwidth']/ul[1]/li[1]")[0]
+    for count in (1, 3):
+        plan = rustdesk_bandwidth_plan(count, 1000)
+        low, high = (str(plan[f"megabits_per_second_{end}"]) for end in ("low", "high"))
+        numbers = (text.replace(".", "," if page.language == "de" else ".") for text in (low, high))
+        assert {"de": "{} bis {} Mbit/s", "en": "{} to {} Mbit/s"}[page.language].format(*numbers) in " ".join(
+            sentence.split()
+        )
 
 
 # --- What it says --------------------------------------------------------------------------------------------------
