@@ -113,10 +113,9 @@ def versioned(name: str, release: str) -> str:
     return f"{stem}-{release}{dot}{suffix}"
 
 
-def filled(path: Path, release: str) -> bytes:
+def filled(name: str, content: bytes, release: str) -> bytes:
     """Return what a file of the page is for a release."""
-    content = path.read_bytes()
-    return content.replace(RELEASE_MARK.encode(), release.encode()) if path.suffix in _TEXTS else content
+    return content.replace(RELEASE_MARK.encode(), release.encode()) if name.endswith(_TEXTS) else content
 
 
 def checksums(archives: Mapping[str, str], release: str) -> str:

@@ -11,8 +11,8 @@ short_description: Name a release of the bundle by what it is, and put its files
 description:
   - The name is the client's version and the beginning of a digest over the archives and the page, so whatever changes
     of them makes another release.
-  - Writes C(SHA256SUMS), and the page with the release's name in place of C(__RELEASE__), beside the archives. Files of
-    the page that none of it refers to, as an earlier build has left them, stay out.
+  - Writes C(SHA256SUMS), and the page with the release's name in place of C(__RELEASE__), beside the archives. What an
+    earlier build has left of its page is removed.
 options:
   directory:
     description: Where the archives are, and the rest is put.
@@ -28,8 +28,8 @@ options:
     elements: str
     required: true
   page:
-    description: Directory of the page, with a directory for each language and one for assets.
-    type: path
+    description: The files of the page, by their names below its directory.
+    type: dict
     required: true
 attributes:
   check_mode:
@@ -46,7 +46,8 @@ EXAMPLES = r"""
     directory: dist
     version: 1.4.9
     archives: [rustdesk-acme.zip]
-    page: dist/work/page
+    page:
+      de/index.html: "{{ lookup('ansible.builtin.template', 'page/index.html.j2') }}"
 """
 
 RETURN = r"""
@@ -79,17 +80,6 @@ from ansible.module_utils.bundle_build import (
 PAGE = "page"
 
 
-def used_files(page: Path) -> dict[str, Path]:
-    """Return the files of the page by their names: its documents, and what documents and styles refer to."""
-    found = files_below(page)
-    texts = [path.read_bytes() for path in found.values() if path.suffix in (".html", ".css", ".js")]
-    return {
-        name: path
-        for name, path in found.items()
-        if path.suffix == ".html" or any(path.name.encode() in text for text in texts)
-    }
-
-
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
@@ -97,21 +87,19 @@ def main() -> None:
             "directory": {"type": "path", "required": True},
             "version": {"type": "str", "required": True},
             "archives": {"type": "list", "elements": "str", "required": True},
-            "page": {"type": "path", "required": True},
+            "page": {"type": "dict", "required": True},
         },
         supports_check_mode=True,
     )
-    directory, page = Path(module.params["directory"]), Path(module.params["page"])
+    directory = Path(module.params["directory"])
+    page = {name: str(text).encode() for name, text in module.params["page"].items()}
     try:
         archives = {name: sha256_of(directory / name) for name in module.params["archives"]}
-        sources = used_files(page)
-        if not any(path.suffix == ".html" for path in sources.values()):
-            module.fail_json(msg=f"there is no page in {page}; render it first")
-        digests = archives | {f"{PAGE}/{name}": sha256_of(path) for name, path in sources.items()}
+        digests = archives | {f"{PAGE}/{name}": hashlib.sha256(content).hexdigest() for name, content in page.items()}
         release = release_name(module.params["version"], digests)
         listing = checksums(archives, release).encode()
         wanted = {directory / CHECKSUMS: listing}
-        wanted |= {directory / PAGE / name: filled(path, release) for name, path in sources.items()}
+        wanted |= {directory / PAGE / name: filled(name, content, release) for name, content in page.items()}
         stale = [path for path in files_below(directory / PAGE).values() if path not in wanted]
         other = [path for path, content in wanted.items() if not path.is_file() or path.read_bytes() != content]
         if not module.check_mode:
