@@ -158,7 +158,7 @@ def test_a_certificate_that_is_given(downloads: Host, tmp_path: Path) -> None:
         key = (tmp_path / "second-certificate_key_file.pem").read_text()
         shown = run({**second, "hsts_seconds": 61}, "--diff", "-vvv")
         assert key.splitlines()[1] not in shown.output
-        downloads.check_output("cp -r /etc/ssl/rustdesk-bundle /etc/ssl/theirs")
+        downloads.check_output("rm -rf /etc/ssl/theirs && cp -r /etc/ssl/rustdesk-bundle /etc/ssl/theirs")
         remote = {
             "tls": "given",
             "certificate_remote_file": "/etc/ssl/theirs/site.pem",
