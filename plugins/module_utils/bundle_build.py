@@ -27,17 +27,7 @@ MANIFEST = "MANIFEST"
 RELEASE_MARK = "__RELEASE__"
 """Stands in a page for the name of the release, which is known only when the page is."""
 
-_CHUNK = 1024 * 1024
 _TEXTS = (".html", ".txt", ".xml", ".json", ".webmanifest")
-
-
-def sha256_of(path: Path) -> str:
-    """Return the hexadecimal sha256 of a file, read in pieces."""
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        for piece in iter(lambda: stream.read(_CHUNK), b""):
-            digest.update(piece)
-    return digest.hexdigest()
 
 
 def write_if_other(path: Path, content: bytes) -> bool:

@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from ansible.module_utils.bundle_build import sha256_of
 from ansible.module_utils.bundle_certificates import chain_faults
 from ansible.module_utils.bundle_programs import program_fault
 from ansible.module_utils.bundle_release import RELEASE
 from ansible.module_utils.ed25519 import KeyFormatError, is_private, parse_public
 from ansible.module_utils.probe_terms import ProbeArgumentError, Target
+from ansible.module_utils.release import sha256_of
 
 PREFIX = "rustdesk_bundle_"
 

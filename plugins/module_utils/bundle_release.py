@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from ansible.module_utils.bundle_build import CHECKSUMS, MANIFEST, parse_list, sha256_of
+from ansible.module_utils.bundle_build import CHECKSUMS, MANIFEST, parse_list
+from ansible.module_utils.release import sha256_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -73,9 +73,9 @@ from ansible.module_utils.bundle_build import (
     files_below,
     filled,
     release_name,
-    sha256_of,
     write_if_other,
 )
+from ansible.module_utils.release import sha256_of
 
 PAGE = "page"
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import rustdesk_bundle_publish
-from ansible.module_utils import bundle_build, bundle_release
+from ansible.module_utils import bundle_release
+from ansible.module_utils.release import sha256_of
 
 from ..server.support import as_nobody, killings, run_module, tree  # noqa: TID252 - the tests are no installed package
 from .support import Release, evaluated, release_of
@@ -123,7 +124,7 @@ def archive_with(directory: Path, member: tarfile.TarInfo, content: bytes = b"")
     release = release_of(directory)
     with tarfile.open(release.tar, "a") as archive:
         archive.addfile(member, io.BytesIO(content))
-    sha256 = bundle_build.sha256_of(release.tar)
+    sha256 = sha256_of(release.tar)
     return Release(release.name, release.tar, sha256, release.manifest, release.files)
 
 
@@ -137,7 +138,7 @@ def torn(directory: Path) -> Release:
     release = release_of(directory)
     content = release.tar.read_bytes()
     release.tar.write_bytes(content[: content.index(b"archive 1") + 1000])
-    return Release(release.name, release.tar, bundle_build.sha256_of(release.tar), release.manifest, release.files)
+    return Release(release.name, release.tar, sha256_of(release.tar), release.manifest, release.files)
 
 
 def damaged(directory: Path) -> Release:
