@@ -64,6 +64,7 @@ signature:
 """
 
 import shutil
+import subprocess
 import tempfile
 from pathlib import Path
 
@@ -74,12 +75,24 @@ SUFFIXES = {"minisign": ".minisig", "gpg": ".asc"}
 PUBLIC_KEY = ".key.asc"
 
 
+def given_the_password(command: list[str], password: str) -> tuple[int, str, str]:
+    """Run a program with a password on its standard input; return its status, output and errors.
+
+    AnsibleModule.run_command fails where a program ends without having read all of it, as one does that takes
+    offence at its key file first, and what the program says is lost.
+    """
+    done = subprocess.run(  # noqa: S603
+        command, input=f"{password}\n", capture_output=True, encoding="utf-8", errors="replace", check=False
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
 def minisign(module: AnsibleModule, program: str, path: Path, fresh: Path) -> str:
     """Sign with minisign; return what it says against it, or ""."""
     params = module.params
     command = [program, "-S", "-q", "-s", params["key_file"], "-m", str(path), "-x", str(fresh)]
     command += ["-t", params["comment"], "-c", f"signature of {path.name}"]
-    code, out, err = module.run_command(command, data=params["password"])
+    code, out, err = given_the_password(command, params["password"])
     # It asks for the password on its standard output.
     return (err or out).replace("Password:", "").strip() or "it does not say why" if code else ""
 
@@ -87,8 +100,9 @@ def minisign(module: AnsibleModule, program: str, path: Path, fresh: Path) -> st
 def gpg(module: AnsibleModule, program: str, path: Path, fresh: Path, home: Path) -> str:
     """Sign with GnuPG; return what it says against it, or "". A signature that is there and right is taken over."""
     common = [program, "--homedir", str(home), "--batch", "--quiet", "--pinentry-mode", "loopback"]
-    code, _out, err = module.run_command(
-        [*common, "--passphrase-fd", "0", "--import", module.params["key_file"]], data=module.params["password"]
+    password = module.params["password"]
+    code, _out, err = given_the_password(
+        [*common, "--passphrase-fd", "0", "--import", module.params["key_file"]], password
     )
     if code:
         return err.strip()
@@ -99,7 +113,7 @@ def gpg(module: AnsibleModule, program: str, path: Path, fresh: Path, home: Path
             shutil.copyfile(existing, fresh)
             return ""
     sign = ["--passphrase-fd", "0", "--armor", "--detach-sign", "--output", str(fresh), str(path)]
-    code, _out, err = module.run_command([*common, *sign], data=module.params["password"])
+    code, _out, err = given_the_password([*common, *sign], password)
     return err.strip() or "it does not say why" if code else ""
 
 

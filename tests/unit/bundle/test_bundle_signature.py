@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from typing import TYPE_CHECKING, Any
 
@@ -92,6 +93,20 @@ def test_a_wrong_password_is_refused(listing: Path, minisign_key: Path) -> None:
     message = sign(listing, "minisign", minisign_key, password="another one")["msg"]
     assert "does not sign" in message
     assert "another one" not in message
+
+
+@pytest.mark.parametrize("method", ["minisign", "gpg"])
+def test_a_program_that_does_not_wait_for_its_password_is_heard(
+    listing: Path, minisign_key: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    (programs / method).write_text("#!/bin/sh\nexec 0<&-\necho 'this is no key' >&2\nexit 1\n")
+    (programs / method).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    longer_than_a_pipe_holds = "p" * 2**20
+    message = sign(listing, method, minisign_key, password=longer_than_a_pipe_holds)["msg"]
+    assert message == f"{method} does not sign with {minisign_key}: this is no key"
 
 
 def test_a_program_that_is_missing_is_named(listing: Path, minisign_key: Path, monkeypatch: pytest.MonkeyPatch) -> None:
