@@ -8,6 +8,7 @@ import shutil
 import sys
 from typing import TYPE_CHECKING
 
+import inotify
 from console import ROOT, Console, run
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ CACHE = ROOT / ".cache"
 DEMO = "all:!endpoint-ufw:!endpoint-firewalld:!endpoint-nftables:!lab_browsers"
 """Machines of the demo, as Ansible's pattern: one endpoint of each system is enough to look at."""
 DOWNLOADS = "downloads"
+MACHINES_OF_A_LAB = 16
+"""At most; a little more than there are."""
 
 
 def lab_name() -> str:
@@ -40,6 +43,10 @@ def forget_lost_machines() -> None:
 
 def create(console: Console, limit: str = "all") -> bool:
     """Start the machines of a pattern that do not run; returns whether all of them do."""
+    _, running = run(["docker", "ps", "--quiet"])
+    raised = inotify.allow(len(running.split()) + MACHINES_OF_A_LAB)
+    if raised:
+        console.say(f"fs.inotify.max_user_instances is now {raised}, as other labs stand beside this one")
     return _playbook("create", "starting", console, limit)
 
 

@@ -12,7 +12,6 @@ import os
 import statistics
 import sys
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench import CACHE, HERE, LAB, ROOT, BenchError, aligned, counted, create, public_key, undisturbed
@@ -20,9 +19,11 @@ from bench import CACHE, HERE, LAB, ROOT, BenchError, aligned, counted, create, 
 sys.path.append(str(ROOT / "inventories" / "lab"))
 
 import hosts  # made importable by the line before
+import inotify  # by bench
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from bench import Commands, Counted
 
@@ -35,10 +36,6 @@ INVENTORY = CACHE / "bench-fleet.json"
 
 BATCH = 10
 """How many endpoints boot side by side: of more, some take longer than a machine is waited for."""
-
-INSTANCES = Path("/proc/sys/fs/inotify/max_user_instances")
-INSTANCES_EACH = 4
-"""What a machine takes of them: systemd three, systemd-logind one."""
 
 
 # --- Numbers ----------------------------------------------------------------------------------------------------------
@@ -162,7 +159,7 @@ def fleet_table(runs: Sequence[Run]) -> list[str]:
 
 
 @contextlib.contextmanager
-def room_for(machines: int, setting: Path = INSTANCES) -> Iterator[None]:
+def room_for(machines: int, setting: Path = inotify.SETTING) -> Iterator[None]:
     """While the block runs, this computer has inotify instances for so many machines besides the present ones.
 
     Where they would take more than half of what is allowed, the limit is raised, and put back afterwards unless
@@ -171,7 +168,7 @@ def room_for(machines: int, setting: Path = INSTANCES) -> Iterator[None]:
     Raises:
         BenchError: there are too few of them, and this user cannot change that.
     """
-    limit, needed = int(setting.read_text(encoding="ascii")), machines * INSTANCES_EACH
+    limit, needed = int(setting.read_text(encoding="ascii")), machines * inotify.EACH
     raised = limit + needed if needed > limit // 2 else limit
     if raised > limit:
         try:

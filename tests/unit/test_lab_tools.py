@@ -21,7 +21,9 @@ import pytest
 import archive
 import check
 import hosts
+import inotify
 import lint
+import machines
 import scenario
 from archive import ArchiveError, Release, UnreachableError
 from console import Console
@@ -237,6 +239,29 @@ def test_network_is_no_wider_than_the_uplink(tmp_path: Path) -> None:
     assert hosts.uplink_mtu(routes, tmp_path) == 1400
     routes.write_text("Iface Destination Gateway\n")
     assert hosts.uplink_mtu(routes, tmp_path) == 1500
+
+
+def test_there_is_room_for_every_machine_of_a_lab() -> None:
+    assert len(hosts.MACHINES) <= machines.MACHINES_OF_A_LAB
+
+
+@pytest.mark.parametrize(("limit", "after"), [(128, 40 * 4 + 32), (192, 192), (8192, 8192)])
+def test_labs_side_by_side_raise_the_limit_of_inotify_instances(tmp_path: Path, limit: int, after: int) -> None:
+    setting = tmp_path / "max_user_instances"
+    setting.write_text(f"{limit}\n")
+    assert inotify.allow(40, setting) == (after if after != limit else 0)
+    assert int(setting.read_text()) == after
+
+
+def test_a_limit_that_may_not_be_raised_is_left_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    setting = tmp_path / "max_user_instances"
+    setting.write_text("128\n")
+
+    def refuse(*_arguments: object, **_options: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(Path, "write_text", refuse)
+    assert inotify.allow(40, setting) == 0
 
 
 # --- Results -------------------------------------------------------------------------------------------------------
