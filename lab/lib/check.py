@@ -1,7 +1,8 @@
 """``make test``: everything CI checks, in the order that uses two cores best, with a table at the end.
 
-While the machines start and prove that they are machines, linters and unit tests run; then each scenario in turn,
-undisturbed, as some measure time. A stage that fails does not keep the others from telling what they know.
+While the machines start and prove that they are machines, linters and unit tests run. Then the scenarios: half the time
+one only waits for its machines, so two run side by side, each in a lab of its own. A stage that fails does not keep the
+others from telling what they know.
 """
 
 from __future__ import annotations
@@ -16,14 +17,21 @@ from typing import TYPE_CHECKING
 
 from console import Console, run
 from lint import lint
-from machines import CACHE, OWNER, create, destroy
+from machines import CACHE, OWNER, create, destroy, lab_name
 from results import Counts, pytest_counts
-from scenario import run_scenario, scenarios
+from scenario import SERVER, run_scenario
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 NOT_RUN = Counts(failed=1)
+LANES = ((SERVER, "rustdesk_firewall"), ("rustdesk_bundle", "rustdesk_client"))
+"""Scenarios that share a lab, in their order: the server's on untouched machines, and as long a way for each lab."""
+
+
+def lab_of(lane: int) -> str:
+    """The lab that a lane's scenarios run in."""
+    return lab_name() + (str(lane + 1) if lane else "")
 
 
 @dataclass(frozen=True)
@@ -67,26 +75,35 @@ def unit_stage(console: Console) -> tuple[Counts, str]:
     return counts, f"{counts.skipped} skipped" if counts.skipped else ""
 
 
-def machines_stage(console: Console) -> tuple[Counts, str]:
+def machines_stage(lab: str, console: Console) -> tuple[Counts, str]:
     """New machines, in place of those that are there."""
-    up = destroy(console) and create(console)
+    up = destroy(console, lab) and create(console, lab)
     return (Counts(passed=1), "") if up else (NOT_RUN, "the machines did not start")
 
 
-def scenario_stage(name: str, console: Console) -> tuple[Counts, str]:
-    """One scenario on the machines."""
-    outcome = run_scenario(name, "test", console)
+def scenario_stage(name: str, lab: str, console: Console) -> tuple[Counts, str]:
+    """One scenario on a lab's machines."""
+    outcome = run_scenario(name, "test", console, lab, label=f"{name.removeprefix('rustdesk_')} | ")
     for fault in outcome.faults:
         console.say(f"{name} failed: {fault}")
     return outcome.counts, "; ".join(outcome.faults)
 
 
 def machines_and_their_scenario(console: Console) -> list[Stage]:
-    """The machines, and the scenario that owns them."""
-    machines = timed("machines", partial(machines_stage, console))
-    if machines.failed:
-        return [machines, Stage(OWNER, 0.0, NOT_RUN, "not run")]
-    return [machines, timed(OWNER, partial(scenario_stage, OWNER, console))]
+    """The machines of every lane, and the scenario that owns them."""
+    stages = [
+        timed(f"machines of {lab}", partial(machines_stage, lab, console)) for lab in map(lab_of, range(len(LANES)))
+    ]
+    if stages[0].failed:
+        return [*stages, Stage(OWNER, 0.0, NOT_RUN, "not run")]
+    return [*stages, timed(OWNER, partial(scenario_stage, OWNER, lab_of(0), console))]
+
+
+def lane_stages(names: tuple[str, ...], lab: str, console: Console, *, up: bool) -> list[Stage]:
+    """Scenarios one after the other on the machines of one lab, if those are up."""
+    if not up:
+        return [Stage(name, 0.0, NOT_RUN, "not run") for name in names]
+    return [timed(name, partial(scenario_stage, name, lab, console)) for name in names]
 
 
 def run_all(console: Console) -> list[Stage]:
@@ -98,12 +115,13 @@ def run_all(console: Console) -> list[Stage]:
             pool.submit(timed, "unit", partial(unit_stage, console)),
         ]
         stages = [*(future.result() for future in aside), *machines.result()]
-    up = not any(stage.failed for stage in stages if stage.name == "machines")
-    for name in scenarios():
-        if name != OWNER:
-            act = partial(scenario_stage, name, console)
-            stages.append(timed(name, act) if up else Stage(name, 0.0, NOT_RUN, "not run"))
-    return stages
+    down = {stage.name for stage in stages if stage.failed}
+    with ThreadPoolExecutor(max_workers=len(LANES)) as pool:
+        lanes = [
+            pool.submit(lane_stages, names, lab_of(lane), console, up=f"machines of {lab_of(lane)}" not in down)
+            for lane, names in enumerate(LANES)
+        ]
+        return [*stages, *(stage for lane in lanes for stage in lane.result())]
 
 
 def table(stages: list[Stage], total: float) -> str:
@@ -120,7 +138,11 @@ def table(stages: list[Stage], total: float) -> str:
 def report(stages: list[Stage], seconds: float, archive: str) -> str:
     """What is printed at the end: the table, which server was used, and the sum alone on the last line."""
     counts = sum((stage.counts for stage in stages), Counts())
-    look = "The machines are left for a look: make scenario NAME=… STEP=verify runs on them, make clean removes all.\n"
+    labs = " and ".join(map(lab_of, range(len(LANES))))
+    look = (
+        f"The machines of {labs} are left for a look: RUSTDESK_LAB=… make scenario NAME=… STEP=verify runs on them, "
+        "make clean removes all.\n"
+    )
     return (
         f"\n{table(stages, seconds)}\n\n{archive}\n{look if any(stage.failed for stage in stages) else ''}"
         f"{counts.passed} passed, {counts.failed} failed\n"

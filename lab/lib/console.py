@@ -83,11 +83,15 @@ def tool_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
 
 
 def run(
-    command: Sequence[str], console: Console | None = None, environment: Mapping[str, str] | None = None
+    command: Sequence[str],
+    console: Console | None = None,
+    environment: Mapping[str, str] | None = None,
+    *,
+    label: str = "",
 ) -> tuple[int, str]:
     """Run a command at the repository's root; returns its exit status and everything it wrote.
 
-    With a console its lines appear there as they come.
+    With a console its lines appear there as they come, each after the label.
     """
     process = subprocess.Popen(  # noqa: S603
         list(command),
@@ -104,5 +108,5 @@ def run(
         for line in process.stdout or ():
             lines.append(line)
             if console:
-                console.write(line)
+                console.write(label + line)
     return process.returncode, "".join(lines)

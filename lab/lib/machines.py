@@ -34,31 +34,30 @@ def molecule_memory(lab: str) -> Path:
     return CACHE / "molecule" / lab
 
 
-def forget_lost_machines() -> None:
+def forget_lost_machines(lab: str) -> None:
     """Let molecule start machines anew that are gone behind its back; it believes its notes."""
-    status, running = run(["docker", "ps", "--quiet", "--filter", f"label=rustdesk-lab={lab_name()}"])
+    status, running = run(["docker", "ps", "--quiet", "--filter", f"label=rustdesk-lab={lab}"])
     if status == 0 and not running.strip():
-        shutil.rmtree(molecule_memory(lab_name()), ignore_errors=True)
+        shutil.rmtree(molecule_memory(lab), ignore_errors=True)
 
 
-def create(console: Console, limit: str = "all") -> bool:
-    """Start the machines of a pattern that do not run; returns whether all of them do."""
+def create(console: Console, lab: str, limit: str = "all") -> bool:
+    """Start a lab's machines of a pattern that do not run; returns whether all of them do."""
     _, running = run(["docker", "ps", "--quiet"])
     raised = inotify.allow(len(running.split()) + MACHINES_OF_A_LAB)
     if raised:
         console.say(f"fs.inotify.max_user_instances is now {raised}, as other labs stand beside this one")
-    return _playbook("create", "starting", console, limit)
+    return _playbook("create", "starting", console, lab, limit)
 
 
-def destroy(console: Console) -> bool:
-    """Remove the machines, and the bundle that was built for them; returns whether they are gone."""
-    for kept in (molecule_memory(lab_name()), CACHE / "bundle" / lab_name()):
+def destroy(console: Console, lab: str) -> bool:
+    """Remove a lab's machines, and the bundle that was built for them; returns whether they are gone."""
+    for kept in (molecule_memory(lab), CACHE / "bundle" / lab):
         shutil.rmtree(kept, ignore_errors=True)
-    return _playbook("destroy", "removing", console)
+    return _playbook("destroy", "removing", console, lab)
 
 
-def _playbook(name: str, doing: str, console: Console, limit: str = "all") -> bool:
-    lab = lab_name()
+def _playbook(name: str, doing: str, console: Console, lab: str, limit: str = "all") -> bool:
     console.say(f"{doing} the machines of lab {lab}")
     command = [
         "ansible-playbook",
@@ -68,18 +67,18 @@ def _playbook(name: str, doing: str, console: Console, limit: str = "all") -> bo
         f"localhost:{limit}",
         f"molecule/{OWNER}/{name}.yml",
     ]
-    with console.doing(f"{doing} the machines"):
+    with console.doing(f"{doing} the machines of lab {lab}"):
         status, output = run(command, None, {"RUSTDESK_LAB": lab})
     if status:
         console.write(output)
     return status == 0
 
 
-def deploy(console: Console, limit: str = "all") -> bool:
-    """Run the site's playbook on the machines of a pattern, as an operator would; returns whether it succeeded."""
+def deploy(console: Console, lab: str, limit: str = "all") -> bool:
+    """Run the site's playbook on a lab's machines of a pattern, as an operator would; returns whether it succeeded."""
     command = ["ansible-playbook", "--inventory", INVENTORY, "--limit", f"localhost:{limit}", "playbooks/site.yml"]
     with console.doing("deploying"):
-        status, _ = run(command, console, {"RUSTDESK_LAB": lab_name()})
+        status, _ = run(command, console, {"RUSTDESK_LAB": lab})
     return status == 0
 
 
@@ -89,11 +88,10 @@ def page_address(lab: str) -> str:
     return "" if status else f"https://localhost:{bound.split()[0].rpartition(':')[2]}/rd/"
 
 
-def demo(console: Console) -> bool:
+def demo(console: Console, lab: str) -> bool:
     """New machines, the service on them, and where to look next."""
-    if not (destroy(console) and create(console, DEMO) and deploy(console, DEMO)):
+    if not (destroy(console, lab) and create(console, lab, DEMO) and deploy(console, lab, DEMO)):
         return False
-    lab = lab_name()
     page = page_address(lab)
     if page:
         console.write(f"\nThe page for customers:       {page} (https://dl.lab.test/rd for the machines; self-signed)")
@@ -117,7 +115,7 @@ def main() -> int:
     act = ACTS[parser.parse_args().act]
     console = Console()
     with console.alive():
-        return int(not act(console))
+        return int(not act(console, lab_name()))
 
 
 if __name__ == "__main__":

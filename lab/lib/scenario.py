@@ -53,10 +53,14 @@ def judge(name: str, step: str, status: int, output: str, played: list[Play], te
     return Outcome(counts, tuple(faults))
 
 
-def run_scenario(name: str, step: str, console: Console, extra: tuple[str, ...] = ()) -> Outcome:
-    """Run a step of a scenario on the machines that are there, or on new ones; they are left standing."""
-    forget_lost_machines()
-    lab = lab_name()
+def run_scenario(
+    name: str, step: str, console: Console, lab: str, extra: tuple[str, ...] = (), *, label: str = ""
+) -> Outcome:
+    """Run a step of a scenario on a lab's machines that are there, or on new ones; they are left standing.
+
+    ``label`` goes before each line of the output, where several scenarios run side by side.
+    """
+    forget_lost_machines(lab)
     results = CACHE / "results" / lab / name
     shutil.rmtree(results, ignore_errors=True)
     results.mkdir(parents=True)
@@ -74,7 +78,7 @@ def run_scenario(name: str, step: str, console: Console, extra: tuple[str, ...] 
     if step == "test":
         command += ["--destroy", "never"]
     with console.doing(f"{name} {step}"):
-        status, output = run([*command, *extra], console, environment)
+        status, output = run([*command, *extra], console, environment, label=label)
     return judge(name, step, status, output, plays(record), pytest_counts(report))
 
 
@@ -94,10 +98,10 @@ def main() -> int:
     arguments = parser.parse_args()
     console = Console()
     with console.alive():
-        if arguments.fresh and not destroy(console):
+        if arguments.fresh and not destroy(console, lab_name()):
             return 1
         extra = ("--", *arguments.extra) if arguments.extra else ()
-        outcome = run_scenario(arguments.name, arguments.step, console, extra)
+        outcome = run_scenario(arguments.name, arguments.step, console, lab_name(), extra)
     for fault in outcome.faults:
         console.say(f"{arguments.name} failed: {fault}")
     console.write(f"{outcome.counts.passed} passed, {outcome.counts.failed} failed\n")

@@ -30,7 +30,7 @@ from console import Console
 from results import Counts, Play, plays, pytest_counts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -345,16 +345,40 @@ def test_report_ends_with_the_sum_alone_on_a_line() -> None:
     assert good.splitlines()[-2:] == ["Using it.", "11 passed, 0 failed"]
     bad = check.report([check.Stage("unit", 1.0, Counts(5, 1))], 3, "Using it.")
     assert bad.splitlines()[-1] == "5 passed, 1 failed"
-    assert "The machines are left for a look" in bad
+    assert "The machines of test and test2 are left for a look" in bad
 
 
-def test_machines_that_do_not_start_fail_every_scenario(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(check, "destroy", lambda _: True)
-    monkeypatch.setattr(check, "create", lambda _: False)
-    monkeypatch.setattr(check, "lint", lambda _: Counts(1))
-    monkeypatch.setattr(check, "unit_stage", lambda _: (Counts(1), ""))
-    stages = check.run_all(Console(io.StringIO()))
-    assert {stage.name for stage in stages if stage.failed} == {"machines", *scenario.scenarios()}
+@pytest.fixture
+def stages_of(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[check.Stage]]:
+    """Run everything with machines and scenarios that only say whether they work."""
+
+    def run(labs: set[str]) -> list[check.Stage]:
+        monkeypatch.setattr(check, "destroy", lambda _console, _lab: True)
+        monkeypatch.setattr(check, "create", lambda _console, lab: lab in labs)
+        monkeypatch.setattr(check, "lint", lambda _: Counts(1))
+        monkeypatch.setattr(check, "unit_stage", lambda _: (Counts(1), ""))
+        monkeypatch.setattr(check, "run_scenario", lambda *_, **__: scenario.Outcome(Counts(1), ()))
+        return check.run_all(Console(io.StringIO()))
+
+    return run
+
+
+def test_every_scenario_runs_in_one_lane(stages_of: Callable[..., list[check.Stage]]) -> None:
+    stages = stages_of({"test", "test2"})
+    assert not any(stage.failed for stage in stages)
+    names = [stage.name for stage in stages]
+    assert sorted(names) == sorted(["lint", "unit", "machines of test", "machines of test2", *scenario.scenarios()])
+
+
+def test_machines_that_do_not_start_fail_every_scenario(stages_of: Callable[..., list[check.Stage]]) -> None:
+    stages = stages_of(set())
+    failed = {stage.name for stage in stages if stage.failed}
+    assert failed == {"machines of test", "machines of test2", *scenario.scenarios()}
+
+
+def test_machines_that_do_not_start_leave_the_other_lane_alone(stages_of: Callable[..., list[check.Stage]]) -> None:
+    failed = {stage.name for stage in stages_of({"test"}) if stage.failed}
+    assert failed == {"machines of test2", *check.LANES[1]}
 
 
 # --- Console and linters -------------------------------------------------------------------------------------------

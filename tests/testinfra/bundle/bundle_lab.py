@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from plays import INVENTORY, ROOT, Play, environment, lab_name, play
+from tests.testinfra.plays import INVENTORY, ROOT, Play, environment, lab_name, play
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.testinfra.bundle.bundle_lab import HOST, SITE, container, publish, run
-
-from plays import ROOT
+from tests.testinfra.plays import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,8 +8,7 @@ import subprocess
 
 import pytest
 from tests.testinfra.bundle.bundle_lab import CONTACT, NAME, URL, container, publish
-
-from plays import play
+from tests.testinfra.plays import play
 
 MACHINE = container("endpoint-windows")
 PROFILE = "/wine/drive_c/Users/Administrator"

@@ -7,7 +7,7 @@ import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from plays import ROOT, Play, command, environment, lab_name, play
+from tests.testinfra.plays import ROOT, Play, command, environment, lab_name, play
 
 if TYPE_CHECKING:
     from testinfra.host import Host

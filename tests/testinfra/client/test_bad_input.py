@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 from tests.testinfra.client.endpoints import ENDPOINT
-
-from plays import ROOT, play
+from tests.testinfra.plays import ROOT, play
 
 if TYPE_CHECKING:
     from collections.abc import Callable

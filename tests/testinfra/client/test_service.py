@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.testinfra.client.endpoints import ENDPOINT, SERVER, Package, apply, config, get, put, reset, run
-
-from plays import ROOT
+from tests.testinfra.plays import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.testinfra.client.endpoints import FOREIGN, SERVER, apply, reset, run
-
-from plays import lab_name
+from tests.testinfra.plays import lab_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

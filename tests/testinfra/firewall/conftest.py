@@ -1,35 +1,17 @@
-"""The lab's machines as fixtures, with the server that endpoints are to reach."""
+"""The server that endpoints are to reach, as a fixture."""
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-import testinfra
-
-# Runs of playbooks are read the same way in every suite.
-sys.path[:0] = [str(Path(__file__).parents[3]), str(Path(__file__).parents[1] / "server")]
-
-from tests.testinfra.firewall.firewall_lab import SERVER  # noqa: E402
-
-from plays import INVENTORY, play  # noqa: E402
+from tests.testinfra.firewall.firewall_lab import SERVER
+from tests.testinfra.plays import play
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from testinfra.host import Host
-
-
-@pytest.fixture(scope="session")
-def on() -> Callable[[str], Host]:
-    """Connect to a machine of the lab by its name."""
-
-    def connect(name: str) -> Host:
-        return testinfra.get_host(f"ansible://{name}", ansible_inventory=str(INVENTORY))
-
-    return connect
 
 
 @pytest.fixture(scope="session", autouse=True)

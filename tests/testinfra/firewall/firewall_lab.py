@@ -8,7 +8,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from plays import Play, lab_name, play
+from tests.testinfra.plays import Play, lab_name, play
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.testinfra.firewall.firewall_lab import BACKENDS, FILES, PORTS, RULES, refused
-
-from plays import play
+from tests.testinfra.plays import play
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.testinfra.firewall.firewall_lab import BACKENDS, FILES, PORTS, RULES, address, firewall, refused
-
-from plays import Play, play
+from tests.testinfra.plays import Play, play
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-
-from plays import ROOT, play
+from tests.testinfra.plays import ROOT, play
 
 if TYPE_CHECKING:
     from testinfra.host import Host

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
-
-from plays import ROOT, lab_name
+from tests.testinfra.plays import ROOT, lab_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,8 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
-
-from plays import deploy, play
+from tests.testinfra.plays import deploy, play
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

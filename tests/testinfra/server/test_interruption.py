@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-
-from plays import deploy, play
+from tests.testinfra.plays import deploy, play
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

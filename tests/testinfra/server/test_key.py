@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 import nacl.signing
 import pytest
 import yaml
-
-from plays import command, deploy, environment, play
+from tests.testinfra.plays import command, deploy, environment, play
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-
-from plays import deploy, play
+from tests.testinfra.plays import deploy, play
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

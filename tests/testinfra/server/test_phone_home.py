@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from plays import deploy
+from tests.testinfra.plays import deploy
 
 if TYPE_CHECKING:
     from collections.abc import Callable

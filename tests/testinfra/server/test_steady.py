@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from plays import play
+from tests.testinfra.plays import play
 
 if TYPE_CHECKING:
     from pathlib import Path
