@@ -37,7 +37,7 @@ lint: bootstrap ## all linters
 
 .PHONY: unit
 unit: bootstrap ## unit tests; ARGS='-k name' goes to pytest
-	@.venv/bin/pytest tests/unit $(ARGS)
+	@.venv/bin/pytest --numprocesses=2 --dist=loadfile tests/unit $(ARGS)
 
 .PHONY: scenario
 scenario: bootstrap ## a molecule scenario: NAME=rustdesk_server [STEP=test|check|converge|verify] [ARGS=for ansible-playbook]

@@ -24,6 +24,8 @@ from scenario import SERVER, run_scenario
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+SIDE_BY_SIDE = ("--numprocesses=2", "--dist=loadfile")
+"""Options of pytest's: unit tests on both cores, those of a file one after the other, as they share what is dear."""
 NOT_RUN = Counts(failed=1)
 LANES = ((SERVER, "rustdesk_firewall"), ("rustdesk_bundle", "rustdesk_client"))
 """Scenarios that share a lab, in their order: the server's on untouched machines, and as long a way for each lab."""
@@ -67,7 +69,7 @@ def unit_stage(console: Console) -> tuple[Counts, str]:
     report.parent.mkdir(parents=True, exist_ok=True)
     report.unlink(missing_ok=True)
     with console.doing("unit tests"):
-        status, output = run(["pytest", "-q", "tests/unit", f"--junitxml={report}"])
+        status, output = run(["pytest", "-q", *SIDE_BY_SIDE, "tests/unit", f"--junitxml={report}"])
     console.write(f"==> unit tests\n{output}")
     counts = pytest_counts(report)
     if status and not counts.failed:

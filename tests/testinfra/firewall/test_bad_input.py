@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.testinfra.firewall.firewall_lab import BACKENDS, FILES, PORTS, RULES, refused
-from tests.testinfra.plays import play
+from tests.testinfra.refusals import ACCEPTED, Case, Place, told
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from testinfra.host import Host
 
@@ -22,25 +21,6 @@ def ports(**change: Any) -> dict[str, Any]:
     """The port list with an entry that differs."""
     return {"ports": [*PORTS[1:], {**PORTS[0], **change}]}
 
-
-@dataclass(frozen=True)
-class Case:
-    """Variables without their prefix that cannot work, what the message has to say, and the host."""
-
-    says: tuple[str, ...]
-    variables: dict[str, Any] = field(default_factory=dict)
-    backend: str = "nftables"
-
-
-@dataclass(frozen=True)
-class Said:
-    """What the role said to each fault on the host with a firewall."""
-
-    backend: str
-    messages: dict[str, str]
-
-
-ACCEPTED = "it was accepted"
 
 CASES = {
     "unknown state": Case(("state", "present, absent"), {"state": "deployed"}),
@@ -74,8 +54,6 @@ CASES = {
     ),
     "loopback": Case(("remote_addresses", "the host itself"), {"remote_addresses": ["127.0.0.1"]}),
     "zone without firewalld": Case(("zone", "only firewalld"), {"zone": "public", "backend": "nftables"}),
-    "zone that is no name": Case(("zone", "--get-zones"), {"zone": "pub lic"}, "firewalld"),
-    "zone that is not there": Case(("zone", "no zone office", "public"), {"zone": "office"}, "firewalld"),
     "activation of nothing in particular": Case(("activate", "backend"), {"activate": True}),
     "rate as text": Case(("udp_rate", "a whole number"), {"udp_rate": "100/s", "direction": "in"}),
     "rate too low": Case(("udp_rate", "10 to 1000000"), {"udp_rate": 1, "direction": "in"}),
@@ -88,55 +66,32 @@ CASES = {
     ),
 }
 
+FIREWALLD_CASES = {
+    "zone that is no name": Case(("zone", "--get-zones"), {"zone": "pub lic"}),
+    "zone that is not there": Case(("zone", "no zone office", "public"), {"zone": "office"}),
+}
+"""What only a host with firewalld can be asked for."""
 
-def attempt(name: str, case: Case) -> dict[str, Any]:
-    """A task that runs the role with a fault, and remembers what it said."""
-    return {
-        "name": name,
-        "block": [
-            {
-                "name": "Run the role",
-                "ansible.builtin.include_role": {"name": "rustdesk_firewall", "rolespec_validate": False},
-                "vars": {f"{PREFIX}{variable}": value for variable, value in case.variables.items()},
-            },
-            {"name": name, "ansible.builtin.debug": {"msg": ACCEPTED}},
-        ],
-        "rescue": [{"name": name, "ansible.builtin.debug": {"msg": "{{ ansible_failed_result.msg }}"}}],
-    }
+TRIED = [("nftables", CASES), ("firewalld", FIREWALLD_CASES)]
 
 
-@pytest.fixture(scope="module", params=sorted({case.backend for case in CASES.values()}))
-def said(on: Callable[[str], Host], request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Said:
-    """Run the role with every fault in turn, one play for a host, and see the host unchanged."""
-    backend = str(request.param)
-    tasks = [attempt(name, case) for name, case in CASES.items() if case.backend == backend]
-    playbook = tmp_path_factory.mktemp("bad") / "playbook.yml"
-    playbook.write_text(json.dumps([{"name": "Try", "hosts": "all", "gather_facts": False, "tasks": tasks}]))
-    host = on(BACKENDS[backend])
-    look = f"{RULES[backend]}; {FILES}"
-    before = host.check_output(look)
-    done = play(BACKENDS[backend], playbook=str(playbook))
-    assert host.check_output(look) == before
-    assert done.status == 0, done.output
-    assert "Traceback" not in done.output
-    return Said(
-        backend, {name: str(result["msg"]) for name, result in done.results(BACKENDS[backend]) if name in CASES}
-    )
-
-
-def test_every_fault_is_refused_by_its_name_with_the_way_out(said: Said) -> None:
-    cases = {name: case for name, case in CASES.items() if case.backend == said.backend}
-    assert set(said.messages) == set(cases)
-    for name, case in cases.items():
-        message = said.messages[name]
-        assert message != ACCEPTED, name
-        assert [part for part in case.says if part not in message] == [], f"{name}: {message}"
+@pytest.mark.parametrize(("backend", "cases"), TRIED, ids=[backend for backend, _ in TRIED])
+def test_every_fault_is_refused_by_its_name_with_the_way_out(
+    on: Callable[[str], Host], tmp_path: Path, backend: str, cases: dict[str, Case]
+) -> None:
+    name = BACKENDS[backend]
+    place = Place(on(name), name, f"{RULES[backend]}; {FILES}")
+    messages = told(place, "rustdesk_firewall", cases, tmp_path)
+    for fault, case in cases.items():
+        message = messages[fault]
+        assert message != ACCEPTED, fault
+        assert case.unsaid(message) == [], f"{fault}: {message}"
         named = PREFIX + case.says[0] if not case.says[0][0].isdigit() else case.says[1]
-        assert named in message, f"{name}: {message}"
+        assert named in message, f"{fault}: {message}"
 
 
 def test_enough_faults_are_tried() -> None:
-    assert len(CASES) >= 20
+    assert len(CASES) + len(FIREWALLD_CASES) >= 20
 
 
 def test_a_firewalld_that_would_forget_is_refused(on: Callable[[str], Host]) -> None:

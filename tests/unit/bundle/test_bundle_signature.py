@@ -36,22 +36,24 @@ def sign(listing: Path, method: str, key: Path, **options: Any) -> dict[str, Any
     return run_module(rustdesk_bundle_signature.main, {**arguments, "password": PASSWORD, **options})
 
 
-@pytest.fixture
-def minisign_key(tmp_path: Path) -> Path:
-    key = tmp_path / "minisign.key"
-    call("minisign", "-G", "-p", str(tmp_path / "minisign.pub"), "-s", str(key), text=f"{PASSWORD}\n{PASSWORD}\n")
+@pytest.fixture(scope="module")
+def minisign_key(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A key, its public part beside it; minisign takes seconds for whatever it does with the password."""
+    key = tmp_path_factory.mktemp("minisign") / "minisign.key"
+    call("minisign", "-G", "-p", str(key.with_suffix(".pub")), "-s", str(key), text=f"{PASSWORD}\n{PASSWORD}\n")
     return key
 
 
-def test_minisign(listing: Path, minisign_key: Path, tmp_path: Path) -> None:
+def test_minisign(listing: Path, minisign_key: Path) -> None:
+    public = str(minisign_key.with_suffix(".pub"))
     result = sign(listing, "minisign", minisign_key)
     assert result["changed"], result
     assert not sign(listing, "minisign", minisign_key)["changed"]
-    shown = call("minisign", "-V", "-p", str(tmp_path / "minisign.pub"), "-m", str(listing))
+    shown = call("minisign", "-V", "-p", public, "-m", str(listing))
     assert "acme 1.4.9-01234567" in shown
     listing.write_text("another list\n")
     assert sign(listing, "minisign", minisign_key)["changed"]
-    call("minisign", "-V", "-p", str(tmp_path / "minisign.pub"), "-m", str(listing))
+    call("minisign", "-V", "-p", public, "-m", str(listing))
 
 
 @pytest.fixture
@@ -97,7 +99,7 @@ def test_a_wrong_password_is_refused(listing: Path, minisign_key: Path) -> None:
 
 @pytest.mark.parametrize("method", ["minisign", "gpg"])
 def test_a_program_that_does_not_wait_for_its_password_is_heard(
-    listing: Path, minisign_key: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str
+    listing: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
     programs = tmp_path / "bin"
     programs.mkdir()
@@ -105,8 +107,9 @@ def test_a_program_that_does_not_wait_for_its_password_is_heard(
     (programs / method).chmod(0o755)
     monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
     longer_than_a_pipe_holds = "p" * 2**20
-    message = sign(listing, method, minisign_key, password=longer_than_a_pipe_holds)["msg"]
-    assert message == f"{method} does not sign with {minisign_key}: this is no key"
+    key = tmp_path / "any.key"
+    message = sign(listing, method, key, password=longer_than_a_pipe_holds)["msg"]
+    assert message == f"{method} does not sign with {key}: this is no key"
 
 
 def test_a_program_that_is_missing_is_named(listing: Path, minisign_key: Path, monkeypatch: pytest.MonkeyPatch) -> None:
