@@ -131,7 +131,8 @@ def build(console: Console, inventory: str, arguments: list[str]) -> bool:
         console.write(
             f"\n*** NOT FOR CUSTOMERS: the client {version} cannot be downloaded here ({why}),\n"
             "*** so rustdesk.exe in this bundle is the lab's stub, which connects nobody.\n"
-            "*** With a client that was downloaded elsewhere: make bundle ARGS='-e rustdesk_bundle_client_file=/path'\n"
+            "*** With a client that was downloaded elsewhere: "
+            f"make bundle SITE={inventory.rpartition('/')[2]} ARGS='-e rustdesk_bundle_client_file=/path'\n"
         )
     return status == 0
 
