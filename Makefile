@@ -22,8 +22,8 @@ test: ## everything CI checks
 	@began=$$(date +%s) && lab/bootstrap && $(PYTHON3) lab/lib/check.py --bootstrap-seconds $$(($$(date +%s) - began))
 
 .PHONY: bundle
-bundle: bootstrap ## build what customers download, into dist/; ARGS go to ansible-playbook
-	@$(PYTHON3) lab/lib/bundle.py build $(if $(ARGS),-- $(ARGS))
+bundle: bootstrap ## build what a site's customers download, into dist/: [SITE=gtr] [ARGS=for ansible-playbook]
+	@$(PYTHON3) lab/lib/bundle.py build $(if $(SITE),--site '$(SITE)') $(if $(ARGS),-- $(ARGS))
 
 ##@ Daily work
 

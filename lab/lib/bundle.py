@@ -28,12 +28,30 @@ IMAGE = "rustdesk-lab/windows:trixie"
 STUBS = "/opt/rustdesk-stub"
 ROLE = ROOT / "roles" / "rustdesk_bundle"
 CONNECT_TIMEOUT = 5.0
-INVENTORY = "inventories/gtr"
+INVENTORIES = ROOT / "inventories"
+SITE = "gtr"
 OWN_SOURCES = tuple(f"rustdesk_bundle_client_{name}" for name in ("file", "mirror", "url"))
 
 
 class ClientError(Exception):
     """There is no client to build with; the text is one sentence for the person at the terminal."""
+
+
+class SiteError(Exception):
+    """There is no such site; the text is one sentence for the person at the terminal."""
+
+
+def inventory_of(site: str) -> str:
+    """The inventory of a site, from the repository's root.
+
+    Raises SiteError when there is none.
+    """
+    sites = sorted(path.name for path in INVENTORIES.iterdir() if path.is_dir())
+    if site not in sites:
+        raise SiteError(
+            f"there is no inventories/{site}; give a SITE that is there ({', '.join(sites)}), or copy inventories/gtr"
+        )
+    return f"{INVENTORIES.name}/{site}"
 
 
 def defaults() -> dict[str, Any]:
@@ -113,18 +131,19 @@ def build(console: Console, inventory: str, arguments: list[str]) -> bool:
         console.write(
             f"\n*** NOT FOR CUSTOMERS: the client {version} cannot be downloaded here ({why}),\n"
             "*** so rustdesk.exe in this bundle is the lab's stub, which connects nobody.\n"
-            "*** With a client that was downloaded elsewhere: make bundle ARGS='-e rustdesk_bundle_client_file=/path'\n"
+            "*** With a client that was downloaded elsewhere: "
+            f"make bundle SITE={inventory.rpartition('/')[2]} ARGS='-e rustdesk_bundle_client_file=/path'\n"
         )
     return status == 0
 
 
 def main() -> int:
-    """Command line of ``make bundle``; a fault is one sentence on stderr and exit status 1."""
+    """Command line of ``make bundle``; a fault is one sentence on stderr and exit status 1, a wrong site 2."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     acts = parser.add_subparsers(dest="act", required=True)
     acts.add_parser("client", help="take the stub of the client, for the lab")
     building = acts.add_parser("build", help="build the bundle of a site")
-    building.add_argument("--inventory", default=INVENTORY)
+    building.add_argument("--site", default=SITE, help="its directory below inventories (%(default)s)")
     building.add_argument("extra", nargs="*", help="after --: arguments for ansible-playbook")
     arguments = parser.parse_args()
     console = Console()
@@ -132,11 +151,12 @@ def main() -> int:
         if arguments.act == "client":
             console.say(f"the lab's bundle holds the stub {lab_client()['path']}")
             return 0
+        inventory = inventory_of(arguments.site)
         with console.alive():
-            return int(not build(console, arguments.inventory, arguments.extra))
-    except ClientError as error:
+            return int(not build(console, inventory, arguments.extra))
+    except (ClientError, SiteError) as error:
         print(f"error: {error}", file=sys.stderr)
-        return 1
+        return 2 if isinstance(error, SiteError) else 1
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ secret. Types and misspelt names are checked before, see `role_inputs`.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import shutil
@@ -354,6 +355,11 @@ def found_program(given: str, name: str) -> str:
     return shutil.which(given) or "" if given else shutil.which(name, path=beside) or shutil.which(name) or ""
 
 
+def has_package(name: str) -> bool:
+    """Tell whether Ansible's Python has a package."""
+    return importlib.util.find_spec(name) is not None
+
+
 def _tools(inputs: Inputs) -> Iterator[str]:
     given = str(inputs["go"])
     if not found_program(given, "go"):
@@ -363,6 +369,11 @@ def _tools(inputs: Inputs) -> Iterator[str]:
             else "there is no go beside Ansible's Python or in the PATH"
         )
         yield f"{_name('go')}: {what}; install the tools of requirements.txt, or name the program"
+    if not has_package("segno"):
+        yield (
+            f"{PREFIX.rstrip('_')}: the controller's Python has no segno, which draws the page's QR code; "
+            "install it there, such as by pip install segno"
+        )
     if not Path(str(inputs["launcher_source"])).is_dir():
         yield (
             f"{_name('launcher_source')}: there is no directory {inputs['launcher_source']} on the controller; "

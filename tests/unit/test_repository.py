@@ -161,6 +161,53 @@ def test_no_container_is_privileged() -> None:
     assert re.findall(r"capabilities: (\[.*\])", text) == ["[SYS_ADMIN, NET_ADMIN, SYS_PTRACE]"]
 
 
+# --- Pages in two languages ------------------------------------------------------------------------------------------
+
+PAGES = ("docs/customer-it.md", "docs/customer-it.de.md")
+FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+
+
+def skeleton(page: str) -> dict[str, list[Any]]:
+    """What a translation has in common with its original: levels of headings, code without its comments, names."""
+    prose = FENCE.sub("", page)
+    blocks = FENCE.findall(page) + re.findall(r"^ {4,}.*$", prose, re.MULTILINE)
+    prose = re.sub(r"^ {4,}.*$", "", prose, flags=re.MULTILINE)
+    lines = [re.sub(r"(^|\s)#.*", "", line).rstrip() for block in blocks for line in block.splitlines()]
+    return {
+        "headings": [len(level) for level in re.findall(r"^(#+) ", prose, re.MULTILINE)],
+        "code": [line for line in lines if line],
+        "names": sorted(re.findall(r"`[^`]+`", prose)),
+    }
+
+
+def test_both_languages_say_the_same() -> None:
+    english, german = (skeleton(read(page)) for page in PAGES)
+    assert all(english.values())
+    assert german == english
+
+
+def test_both_languages_lead_to_each_other() -> None:
+    for page, other in zip(PAGES, reversed(PAGES), strict=True):
+        name = Path(other).name
+        assert f"]({name})" in read(page).split("\n\n")[1]
+        assert f"(docs/{name})" in read("README.md")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("\n### ", "\n## "),
+        ("ansible_port: 5986", "ansible_port: 5985"),
+        ("playbooks/endpoints.yml --check", "playbooks/endpoints.yml"),
+        ("`rustdesk_client_install: true`", "`rustdesk_client_install: false`"),
+    ],
+)
+def test_a_change_in_one_language_alone_is_told(old: str, new: str) -> None:
+    english, german = map(read, PAGES)
+    assert old in german
+    assert skeleton(german.replace(old, new, 1)) != skeleton(english)
+
+
 # --- The rest --------------------------------------------------------------------------------------------------------
 
 

@@ -76,7 +76,8 @@ HOST: dict[str, Any] = {
 
 @pytest.fixture(autouse=True)
 def _tools(monkeypatch: pytest.MonkeyPatch) -> None:
-    """All programs are there, whatever this machine has."""
+    """All programs and packages are there, whatever this machine has."""
+    monkeypatch.setattr(bundle_inputs, "has_package", lambda _name: True)
     monkeypatch.setattr(bundle_inputs, "found_program", lambda given, name: "" if given else f"/usr/bin/{name}")
 
 
@@ -186,6 +187,15 @@ def test_missing_program_is_told(monkeypatch: pytest.MonkeyPatch, tool: str) -> 
     method = tool if tool in ("minisign", "gpg") else "none"
     found = bundle_inputs.faults(inputs(signature=method, authenticode_certificate="/a", authenticode_key="/b"))
     assert any(tool in fault and "install" in fault for fault in found), found
+
+
+def test_missing_package_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bundle_inputs, "has_package", lambda name: name != "segno")
+    (fault,) = bundle_inputs.faults(inputs())
+    assert fault.startswith("rustdesk_bundle: ")
+    assert "pip install segno" in fault
+    # To go back, nothing is rendered.
+    assert bundle_inputs.faults(inputs(release="1.4.9-0123abcd")) == []
 
 
 @pytest.mark.parametrize("variable", bundle_inputs.SIGNING_FILES)

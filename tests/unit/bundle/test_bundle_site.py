@@ -83,6 +83,14 @@ def test_an_archive_says_how_it_is_verified(text: str, suffix: str) -> None:
     assert f"certutil -hashfile rustdesk-acme{suffix}.zip SHA256" in rendered(f"archive/{text}.txt.j2", **own)
 
 
+@pytest.mark.parametrize(
+    ("text", "words"), [("README", "the ID and the one-time password"), ("LIESMICH", "ID und das Einmalpasswort")]
+)
+def test_an_archive_says_what_the_helper_needs(text: str, words: str) -> None:
+    own = {"rustdesk_bundle_contact": {"company": "Acme"}, "__rustdesk_bundle_client": {"suffix": ""}}
+    assert words in rendered(f"archive/{text}.txt.j2", **own)
+
+
 def cached(path: str) -> str:
     """Return how long browsers keep what is under a path."""
     return mapped(plain_site(), "rustdesk_bundle_cache", path)

@@ -1,8 +1,11 @@
-"""The lab's stub of the client stands in only where nobody has named a client."""
+"""``make bundle`` builds for the site it is asked for, and the stub stands in only where nobody has named a client."""
 
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,7 +15,8 @@ from console import Console, run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.mark.parametrize(
@@ -46,3 +50,42 @@ def test_when_the_stub_stands_in(
     assert bundle.build(Console(), str(tmp_path / "hosts.yml"), arguments)
     (command,) = commands
     assert any("/stub.exe" in word for word in command) is stub
+
+
+@pytest.mark.parametrize(
+    ("arguments", "inventory"), [([], "inventories/gtr"), (["--site", "acme"], "inventories/acme")]
+)
+def test_the_site_that_is_asked_for_is_built(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], inventory: str
+) -> None:
+    for site in ("acme", "gtr"):
+        (tmp_path / "inventories" / site).mkdir(parents=True)
+    built: list[tuple[str, list[str]]] = []
+
+    def noted(_console: Console, inventory: str, extra: list[str]) -> bool:
+        built.append((inventory, extra))
+        return True
+
+    monkeypatch.setattr(bundle, "INVENTORIES", tmp_path / "inventories")
+    monkeypatch.setattr(bundle, "build", noted)
+    monkeypatch.setattr(sys, "argv", ["bundle.py", "build", *arguments, "--", "-v"])
+    assert bundle.main() == 0
+    assert built == [(inventory, ["-v"])]
+
+
+@pytest.mark.parametrize("site", ["nowhere", "", "..", "gtr/group_vars", "gtr/"])
+def test_a_site_that_is_none_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], site: str
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["bundle.py", "build", "--site", site])
+    assert bundle.main() == 2
+    (sentence,) = capsys.readouterr().err.splitlines()
+    assert f"there is no inventories/{site};" in sentence
+    assert "gtr" in sentence
+
+
+def test_make_passes_the_site_on() -> None:
+    done = subprocess.run(
+        ["make", "--dry-run", "bundle", "SITE=acme"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert "bundle.py build --site 'acme'" in done.stdout
