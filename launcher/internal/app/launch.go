@@ -145,7 +145,7 @@ func (a *App) explainService() int {
 	a.warn(say.T("RustDesk is installed on this computer as a service. It has settings of its own and does not read those that this "+
 		"program writes, so nothing was changed. If it has been set up for %s, all is well.\n\n"+
 		"Otherwise copy this text:\n\n%s\n\n"+
-		"Then in RustDesk: Settings, Network, Unlock network settings, ID/Relay server, Import from clipboard. "+
+		"Then in RustDesk: Settings, Network, Unlock Network Settings, ID/Relay Server, Import server config. "+
 		"Or as an administrator:\n\n\"%s\" --config %s\n\nHelp: %s",
 		a.site.Company, a.configString(), program, a.configString(), a.contact()))
 	return Busy
