@@ -262,9 +262,12 @@ ADDRESS_LISTS = ("blocklist.txt", "blacklist.txt")
 STATE_FILES = ("id_ed25519", "id_ed25519.pub", *ADDRESS_LISTS)
 """Files of the state directory that the daemons read when they start and never again."""
 
-OWN_STATE = re.compile(r"id_ed25519(\..*)?|db_v2\.sqlite3(-.*)?|bl(ock|ack)list\.txt|\.env|\.config|lost\+found")
+OWN_STATE = re.compile(r"id_ed25519(\..*)?|db_v2\.sqlite3(-.*)?|bl(ock|ack)list\.txt")
 OWN_INSTALL = re.compile(rf"\d+\.\d+\.\d+(-\d+)?|check-key|{CURRENT}|{re.escape(STAGING)}|lost\+found")
 """Names that a deployment, or a file system, leaves in its directories."""
+
+ANYBODYS_STATE = (".config", ".env", "lost+found")
+"""Names that tell nothing of whose a directory is: a home directory, or a file system, has them whoever uses it."""
 
 PORT = re.compile(r"(?P<port>\d{1,5})/(?P<protocol>tcp|udp)")
 
@@ -308,7 +311,7 @@ def foreign_state(state_dir: Path, uid: int | None) -> list[str]:
 
     Whatever lies beside a deployment's own files, or in the service user's directory, is the operator's business.
     """
-    names = names_in(state_dir)
+    names = [name for name in names_in(state_dir) if name not in ANYBODYS_STATE]
     if any(OWN_STATE.fullmatch(name) for name in names) or (names and state_dir.stat().st_uid == uid):
         return []
     return names[:_FEW]

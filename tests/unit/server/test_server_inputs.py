@@ -865,6 +865,7 @@ def test_a_host_that_fits_is_no_fault(name: str) -> None:
         ("state", {"systemd": False}),
         ("user", {"user_exists": True, "user_home": "/home/alice"}),
         ("install_dir", {"foreign": {"install_dir": ["bin"], "state_dir": []}}),
+        ("state_dir", {"foreign": {"install_dir": [], "state_dir": ["base"]}}),
     ],
 )
 def test_nothing_of_somebody_else_is_removed(variable: str, facts: dict[str, object]) -> None:
