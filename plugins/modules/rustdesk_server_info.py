@@ -164,6 +164,10 @@ group_exists:
   description: Whether the host has O(group).
   returned: always
   type: bool
+install_dir_exists:
+  description: Whether there is anything in the place of O(install_dir).
+  returned: always
+  type: bool
 state_dir_exists:
   description: Whether the state directory exists.
   returned: always
@@ -504,6 +508,7 @@ def look(module: AnsibleModule) -> dict[str, Any]:
         "user_exists": user is not None,
         "user_home": user.pw_dir if user else "",
         "group_exists": group_exists(params["group"]),
+        "install_dir_exists": install_dir.exists() or install_dir.is_symlink(),
         "state_dir_exists": state_dir.is_dir(),
         "state_dir_foreign": foreign_owner(state_dir, user.pw_uid if user else None),
         "address_lists": [name for name in ADDRESS_LISTS if (state_dir / name).exists()],

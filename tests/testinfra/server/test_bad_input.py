@@ -180,3 +180,19 @@ def test_refused_on_a_fresh_host(on: Callable[[str], Host]) -> None:
     assert host.check_output(FRESH) == before
     assert not host.file("/opt/rustdesk-server").exists
     assert not host.user("rustdesk-server").exists
+
+
+def test_a_failed_upgrade_leaves_what_runs(on: Callable[[str], Host]) -> None:
+    """A directory whose mode an administrator has changed is still not one that the failed run has made."""
+    host = on(SERVER)
+    host.check_output("chmod 0750 /opt/rustdesk-server")
+    try:
+        done = play(SERVER, {"rustdesk_server_archive_sha256": "0" * 64})
+        assert done.status != 0
+        assert "rustdesk_server_archive_mirror" in done.failure(SERVER)
+        for program in ("hbbs", "hbbr"):
+            assert host.file(f"/opt/rustdesk-server/current/{program}").exists
+            assert host.service(f"rustdesk-{program}").is_running
+        assert not host.file("/opt/rustdesk-server/.staging").exists
+    finally:
+        host.check_output("chmod 0755 /opt/rustdesk-server")

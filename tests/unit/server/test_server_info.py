@@ -357,6 +357,18 @@ def test_an_archive_for_an_unknown_machine_is_not(host: Host, monkeypatch: pytes
     assert (result["architecture"], result["archive_fault"]) == ("", "")
 
 
+def test_what_was_there_before_is_told(host: Host) -> None:
+    """What a failed deployment may remove is only what it made."""
+    assert host.looked_at()["install_dir_exists"] is True
+    host.install_dir.rmdir()
+    assert host.looked_at()["install_dir_exists"] is False
+    host.install_dir.symlink_to("/no/such/directory")
+    assert host.looked_at()["install_dir_exists"] is True
+    host.install_dir.unlink()
+    host.install_dir.touch()
+    assert host.looked_at()["install_dir_exists"] is True
+
+
 @pytest.mark.parametrize(
     ("names", "foreign"),
     [
