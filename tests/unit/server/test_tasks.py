@@ -30,3 +30,11 @@ def task(file: str, name: str) -> dict[str, Any]:
 def test_a_failed_installation_removes_only_what_it_made() -> None:
     path = task("install_release", "Remove what the failed attempt left")["ansible.builtin.file"]["path"]
     assert "__rustdesk_server_host.install_dir_exists" in path
+
+
+def test_the_archive_of_an_interrupted_run_is_not_taken_for_the_wanted_one() -> None:
+    assert task("install_download", "Fetch the archive")["ansible.builtin.get_url"]["force"] is True
+
+
+def test_a_daemon_starts_with_the_unit_as_it_is_on_the_disk() -> None:
+    assert task("service", "Enable and start the daemons")["ansible.builtin.systemd_service"]["daemon_reload"] is True
