@@ -233,15 +233,19 @@ units:
       description: Whether it runs, but was started before its configuration, key or program got their present form.
       type: bool
     present:
-      description: Whether the deployment left a unit file or a drop-in directory of it.
+      description: Whether the deployment left anything of it, which its drop-in directory alone does not tell.
       type: bool
     drop_in_dir:
       description: Whether its drop-in directory exists.
+      type: bool
+    shared:
+      description: Whether its drop-in directory holds what is not the deployment's.
       type: bool
 """
 
 import contextlib
 import grp
+import os
 import platform
 import pwd
 import re
@@ -261,6 +265,9 @@ from ansible.module_utils.release import CURRENT, DIRECTORIES, MACHINES, STAGING
 UNIT_DIR = Path("/etc/systemd/system")
 SYSTEMD = Path("/run/systemd/system")
 """Exists where systemd is the system's manager (sd_booted(3))."""
+DROP_IN = "10-hardening.conf"
+WANTED_BY = "multi-user.target.wants"
+MOUNTS = Path("/proc/self/mountinfo")
 
 ADDRESS_LISTS = ("blocklist.txt", "blacklist.txt")
 STATE_FILES = ("id_ed25519", "id_ed25519.pub", *ADDRESS_LISTS)
@@ -289,6 +296,7 @@ class Unit:
     stale: bool
     present: bool
     drop_in_dir: bool
+    shared: bool
 
 
 def free_bytes(path: Path) -> int:
@@ -434,19 +442,31 @@ def parse_units(out: str) -> dict[str, dict[str, str]]:
 def unit_state(name: str, values: dict[str, str], files: list[Path]) -> Unit:
     """Judge a unit by its properties and by the files it reads."""
     drop_in_dir = UNIT_DIR / f"{name}.d"
+    loaded = values.get("LoadState") == "loaded"
     own = [UNIT_DIR / name, *sorted(drop_in_dir.glob("*.conf"))]
     active = values.get("ActiveState") in ("active", "activating", "reloading")
     now = time.time()
     # The realtime stamp of systemd has whole seconds only; the monotonic one has microseconds.
     started = now - time.monotonic() + int(values.get("ExecMainStartTimestampMonotonic") or 0) / 1e6
     return Unit(
-        loaded=values.get("LoadState") == "loaded",
+        loaded=loaded,
         active=active,
         up=(values.get("ActiveState"), values.get("UnitFileState")) == ("active", "enabled"),
         stale=active and (values.get("NeedDaemonReload") == "yes" or changed_at(own + files, now) > started),
-        present=(UNIT_DIR / name).exists() or drop_in_dir.is_dir(),
+        present=is_left(name, loaded=loaded),
         drop_in_dir=drop_in_dir.is_dir(),
+        shared=any(entry != DROP_IN for entry in names_in(drop_in_dir)),
     )
+
+
+def is_left(name: str, *, loaded: bool) -> bool:
+    """Tell whether a deployment left anything of a unit, and not an administrator or a package of that name."""
+    unit, drop_in_dir = UNIT_DIR / name, UNIT_DIR / f"{name}.d"
+    if unit.exists() or (drop_in_dir / DROP_IN).exists():
+        return True
+    if os.path.realpath(UNIT_DIR / WANTED_BY / name) == os.path.realpath(unit):
+        return True
+    return not loaded and drop_in_dir.is_dir() and not names_in(drop_in_dir)
 
 
 def occupied(ports: list[str], bind_address: str, units: list[str]) -> list[str]:

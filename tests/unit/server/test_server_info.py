@@ -18,7 +18,7 @@ import rustdesk_server_info as info
 from ansible.module_utils.listeners import Listener
 from ansible.module_utils.release import DIRECTORIES, MACHINES, install
 
-from .support import GROUP, USER, Archive, as_nobody, pair, release_archive, run_module, tree
+from .support import GROUP, USER, Archive, as_nobody, evaluated, pair, release_archive, run_module, tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -127,7 +127,7 @@ def test_a_bare_host(host: Host) -> None:
     assert (result["archive_fault"], result["bind_fault"], result["occupied"], result["unresolved"]) == ("", "", [], [])
     assert result["foreign"] == {"install_dir": [], "state_dir": []}
     assert result["key"]["state"] == "absent"
-    unit = dict.fromkeys(("loaded", "active", "up", "stale", "present", "drop_in_dir"), False)
+    unit = dict.fromkeys(("loaded", "active", "up", "stale", "present", "drop_in_dir", "shared"), False)
     assert result["units"] == {HBBS: unit, HBBR: unit}
     assert (result["systemd"], result["env_file"], result["address_lists"]) == (True, False, [])
 
@@ -145,7 +145,7 @@ def test_a_deployed_host(deployed: Host, archive: Archive) -> None:
         "public_file_fits": True,
     }
     assert result["address_lists"] == ["blocklist.txt"]
-    unit = dict.fromkeys(("loaded", "active", "up", "present", "drop_in_dir"), True) | {"stale": False}
+    unit = dict.fromkeys(("loaded", "active", "up", "present", "drop_in_dir"), True) | {"stale": False, "shared": False}
     assert result["units"] == {HBBS: unit, HBBR: unit}
 
 
@@ -301,6 +301,35 @@ def test_what_a_removal_left_behind_is_present(host: Host) -> None:
     units = host.looked_at()["units"]
     assert (units[HBBS]["present"], units[HBBS]["drop_in_dir"]) == (True, True)
     assert (units[HBBR]["present"], units[HBBR]["drop_in_dir"]) == (True, False)
+
+
+def test_what_an_administrator_has_put_beside_our_files_is_not_ours(host: Host) -> None:
+    for unit in (HBBS, HBBR):
+        (host.unit_dir / f"{unit}.d").mkdir()
+        (host.unit_dir / f"{unit}.d" / "99-colleague.conf").touch()
+    (host.unit_dir / f"{HBBS}.d" / info.DROP_IN).touch()
+    units = host.looked_at()["units"]
+    assert (units[HBBS]["present"], units[HBBS]["shared"]) == (True, True)
+    assert (units[HBBR]["present"], units[HBBR]["shared"], units[HBBR]["drop_in_dir"]) == (False, True, True)
+
+
+def test_an_empty_directory_beside_a_package_of_the_distribution_is_not_ours(host: Host) -> None:
+    (host.unit_dir / f"{HBBS}.d").mkdir()
+    host.says(f"Id={HBBS}\nLoadState=loaded\nActiveState=active\n")
+    assert host.looked_at()["units"][HBBS]["present"] is False
+
+
+@pytest.mark.parametrize(("target", "ours"), [("units", True), ("lib", False)])
+def test_a_link_that_starts_our_unit_at_boot_is_ours(target: str, ours: bool, host: Host) -> None:
+    """It stays when the unit's files are removed by hand; one to a package's unit is the package's."""
+    wants = host.unit_dir / "multi-user.target.wants"
+    wants.mkdir()
+    (wants / HBBS).symlink_to(host.root / target / HBBS)
+    assert host.looked_at()["units"][HBBS]["present"] is ours
+
+
+def test_the_drop_in_is_the_one_that_the_role_writes() -> None:
+    assert evaluated("{{ __rustdesk_server_hardening }}") == info.DROP_IN
 
 
 def test_without_systemd_nothing_is_asked(host: Host) -> None:
