@@ -148,6 +148,16 @@ foreign:
   returned: always
   type: dict
   sample: {install_dir: [bin, share], state_dir: []}
+links:
+  description: Where each of the directories leads to that is a link itself, empty for one that is none.
+  returned: always
+  type: dict
+  sample: {install_dir: "", state_dir: /data/rustdesk}
+mounted:
+  description: Whether each of the directories is a mount point, so that it can be emptied, but not be removed.
+  returned: always
+  type: dict
+  sample: {install_dir: false, state_dir: true}
 env_file:
   description: Whether the state directory holds an C(.env) file, which the daemons would read.
   returned: always
@@ -170,6 +180,10 @@ install_dir_exists:
   type: bool
 state_dir_exists:
   description: Whether the state directory exists.
+  returned: always
+  type: bool
+state_dir_parent_exists:
+  description: Whether there is a directory that the state directory can be created in.
   returned: always
   type: bool
 state_dir_foreign:
@@ -311,6 +325,19 @@ def names_in(directory: Path) -> list[str]:
     with contextlib.suppress(FileNotFoundError, NotADirectoryError):
         return sorted(entry.name for entry in directory.iterdir())
     return []
+
+
+def link_target(directory: Path) -> str:
+    """Return where a directory leads to that is a link itself; "" when it is none."""
+    return os.path.realpath(directory) if directory.is_symlink() else ""
+
+
+def is_mounted(directory: Path) -> bool:
+    """Tell whether a directory is a mount point; os.path.ismount overlooks a bind mount within one file system."""
+    with contextlib.suppress(OSError):
+        lines = MOUNTS.read_text(encoding="utf-8", errors="replace").splitlines()
+        return os.path.realpath(directory) in [line.split(" ")[4] for line in lines]
+    return False
 
 
 def foreign_programs(install_dir: Path) -> list[str]:
@@ -524,12 +551,15 @@ def look(module: AnsibleModule) -> dict[str, Any]:
             "install_dir": foreign_programs(install_dir),
             "state_dir": foreign_state(state_dir, user.pw_uid if user else None),
         },
+        "links": {"install_dir": link_target(install_dir), "state_dir": link_target(state_dir)},
+        "mounted": {"install_dir": is_mounted(install_dir), "state_dir": is_mounted(state_dir)},
         "env_file": (state_dir / ".env").exists(),
         "user_exists": user is not None,
         "user_home": user.pw_dir if user else "",
         "group_exists": group_exists(params["group"]),
         "install_dir_exists": install_dir.exists() or install_dir.is_symlink(),
         "state_dir_exists": state_dir.is_dir(),
+        "state_dir_parent_exists": state_dir.parent.is_dir(),
         "state_dir_foreign": foreign_owner(state_dir, user.pw_uid if user else None),
         "address_lists": [name for name in ADDRESS_LISTS if (state_dir / name).exists()],
         "traps": [name for name in ADDRESS_LISTS if is_trap(state_dir / name)],

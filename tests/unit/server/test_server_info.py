@@ -398,6 +398,41 @@ def test_what_was_there_before_is_told(host: Host) -> None:
     assert host.looked_at()["install_dir_exists"] is True
 
 
+def test_a_directory_that_is_a_link_is_told_with_what_it_leads_to(host: Host) -> None:
+    assert host.looked_at()["links"] == {"install_dir": "", "state_dir": ""}
+    real = host.state_dir.rename(host.root / "real")
+    # Links above it are the operator's business.
+    (host.root / "way").symlink_to(host.root)
+    assert host.looked_at(state_dir=f"{host.root}/way/real")["links"]["state_dir"] == ""
+    for target, told in (("real", str(real)), ("/no/such/directory", "/no/such/directory")):
+        host.state_dir.symlink_to(target)
+        assert host.looked_at(state_dir=f"{host.state_dir}/")["links"]["state_dir"] == told
+        host.state_dir.unlink()
+
+
+def test_missing_parents_are_told(host: Host) -> None:
+    assert host.looked_at()["state_dir_parent_exists"] is True
+    assert host.looked_at(state_dir=f"{host.root}/missing/")["state_dir_parent_exists"] is True
+    assert host.looked_at(state_dir=f"{host.root}/missing/state/")["state_dir_parent_exists"] is False
+
+
+def test_mount_points_are_told(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bind mount of the same file system as well, which the device's number does not show."""
+    assert host.looked_at()["mounted"] == {"install_dir": False, "state_dir": False}
+    table = host.root / "mountinfo"
+    table.write_text(
+        f"36 35 98:0 / / rw,noatime master:1 - ext4 /dev/root rw\n"
+        f"37 36 98:0 /srv {host.state_dir} rw,noatime - ext4 /dev/root rw\n",
+        encoding="ascii",
+    )
+    monkeypatch.setattr(info, "MOUNTS", table)
+    assert host.looked_at()["mounted"] == {"install_dir": False, "state_dir": True}
+    (host.root / "way").symlink_to(host.root)
+    assert host.looked_at(state_dir=f"{host.root}/way/state/")["mounted"]["state_dir"] is True
+    monkeypatch.setattr(info, "MOUNTS", host.root / "none")
+    assert host.looked_at()["mounted"]["state_dir"] is False
+
+
 @pytest.mark.parametrize(
     ("names", "foreign"),
     [

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from .support import ROLE
+from .support import ROLE, evaluated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,3 +38,20 @@ def test_the_archive_of_an_interrupted_run_is_not_taken_for_the_wanted_one() -> 
 
 def test_a_daemon_starts_with_the_unit_as_it_is_on_the_disk() -> None:
     assert task("service", "Enable and start the daemons")["ansible.builtin.systemd_service"]["daemon_reload"] is True
+
+
+def test_the_state_directory_is_no_link_and_its_parents_are_roots() -> None:
+    above = task("configure", "Create the directories above the state")
+    assert above["ansible.builtin.file"]["owner"] == "root"
+    assert above["when"] == "not __rustdesk_server_host.state_dir_parent_exists"
+    assert task("configure", "Create the state directory")["ansible.builtin.file"]["follow"] is False
+
+
+def test_a_slash_at_the_end_does_not_make_another_home() -> None:
+    again = task("install", "Create the service user")["when"]
+    homes = {"/srv/state": "/srv/state/", "/srv/state/": "/srv/state"}
+    for given, home in homes.items():
+        known = {"rustdesk_server_state_dir": given, "__rustdesk_server_host": {"user_home": home}}
+        assert evaluated("{{ " + again + " }}", **known) == "False"
+    other = {"rustdesk_server_state_dir": "/srv/state", "__rustdesk_server_host": {"user_home": ""}}
+    assert evaluated("{{ " + again + " }}", **other) == "True"
