@@ -553,6 +553,11 @@ def _ownership_faults(inputs: Inputs, host: Mapping[str, Any]) -> Iterator[str]:
                 f"{_name(name)}: {inputs[name]} holds what is not the role's ({', '.join(host['foreign'][name])}) and "
                 "would be taken over and removed with it; give a directory of its own"
             )
+        if host["links"][name]:
+            yield (
+                f"{_name(name)}: {inputs[name]} is a link, whose removal would leave what it leads to; "
+                f"give {host['links'][name]} itself, or mount that in the place of the link"
+            )
     state_dir = str(inputs["state_dir"]).rstrip("/")
     if host["user_exists"] and host["user_home"].rstrip("/") != state_dir:
         yield (

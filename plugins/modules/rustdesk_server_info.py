@@ -148,6 +148,16 @@ foreign:
   returned: always
   type: dict
   sample: {install_dir: [bin, share], state_dir: []}
+links:
+  description: Where each of the directories leads to that is a link itself, empty for one that is none.
+  returned: always
+  type: dict
+  sample: {install_dir: "", state_dir: /data/rustdesk}
+mounted:
+  description: Whether each of the directories is a mount point, so that it can be emptied, but not be removed.
+  returned: always
+  type: dict
+  sample: {install_dir: false, state_dir: true}
 env_file:
   description: Whether the state directory holds an C(.env) file, which the daemons would read.
   returned: always
@@ -164,8 +174,16 @@ group_exists:
   description: Whether the host has O(group).
   returned: always
   type: bool
+install_dir_exists:
+  description: Whether there is anything in the place of O(install_dir).
+  returned: always
+  type: bool
 state_dir_exists:
   description: Whether the state directory exists.
+  returned: always
+  type: bool
+state_dir_parent_exists:
+  description: Whether there is a directory that the state directory can be created in.
   returned: always
   type: bool
 state_dir_foreign:
@@ -229,15 +247,19 @@ units:
       description: Whether it runs, but was started before its configuration, key or program got their present form.
       type: bool
     present:
-      description: Whether the deployment left a unit file or a drop-in directory of it.
+      description: Whether the deployment left anything of it, which its drop-in directory alone does not tell.
       type: bool
     drop_in_dir:
       description: Whether its drop-in directory exists.
+      type: bool
+    shared:
+      description: Whether its drop-in directory holds what is not the deployment's.
       type: bool
 """
 
 import contextlib
 import grp
+import os
 import platform
 import pwd
 import re
@@ -257,14 +279,20 @@ from ansible.module_utils.release import CURRENT, DIRECTORIES, MACHINES, STAGING
 UNIT_DIR = Path("/etc/systemd/system")
 SYSTEMD = Path("/run/systemd/system")
 """Exists where systemd is the system's manager (sd_booted(3))."""
+DROP_IN = "10-hardening.conf"
+WANTED_BY = "multi-user.target.wants"
+MOUNTS = Path("/proc/self/mountinfo")
 
 ADDRESS_LISTS = ("blocklist.txt", "blacklist.txt")
 STATE_FILES = ("id_ed25519", "id_ed25519.pub", *ADDRESS_LISTS)
 """Files of the state directory that the daemons read when they start and never again."""
 
-OWN_STATE = re.compile(r"id_ed25519(\..*)?|db_v2\.sqlite3(-.*)?|bl(ock|ack)list\.txt|\.env|\.config|lost\+found")
+OWN_STATE = re.compile(r"id_ed25519(\..*)?|db_v2\.sqlite3(-.*)?|bl(ock|ack)list\.txt")
 OWN_INSTALL = re.compile(rf"\d+\.\d+\.\d+(-\d+)?|check-key|{CURRENT}|{re.escape(STAGING)}|lost\+found")
 """Names that a deployment, or a file system, leaves in its directories."""
+
+ANYBODYS_STATE = (".config", ".env", "lost+found")
+"""Names that tell nothing of whose a directory is: a home directory, or a file system, has them whoever uses it."""
 
 PORT = re.compile(r"(?P<port>\d{1,5})/(?P<protocol>tcp|udp)")
 
@@ -282,6 +310,7 @@ class Unit:
     stale: bool
     present: bool
     drop_in_dir: bool
+    shared: bool
 
 
 def free_bytes(path: Path) -> int:
@@ -298,6 +327,19 @@ def names_in(directory: Path) -> list[str]:
     return []
 
 
+def link_target(directory: Path) -> str:
+    """Return where a directory leads to that is a link itself; "" when it is none."""
+    return os.path.realpath(directory) if directory.is_symlink() else ""
+
+
+def is_mounted(directory: Path) -> bool:
+    """Tell whether a directory is a mount point; os.path.ismount overlooks a bind mount within one file system."""
+    with contextlib.suppress(OSError):
+        lines = MOUNTS.read_text(encoding="utf-8", errors="replace").splitlines()
+        return os.path.realpath(directory) in [line.split(" ")[4] for line in lines]
+    return False
+
+
 def foreign_programs(install_dir: Path) -> list[str]:
     """Return a few of the names that no deployment leaves in its directory of programs."""
     return [name for name in names_in(install_dir) if not OWN_INSTALL.fullmatch(name)][:_FEW]
@@ -308,7 +350,7 @@ def foreign_state(state_dir: Path, uid: int | None) -> list[str]:
 
     Whatever lies beside a deployment's own files, or in the service user's directory, is the operator's business.
     """
-    names = names_in(state_dir)
+    names = [name for name in names_in(state_dir) if name not in ANYBODYS_STATE]
     if any(OWN_STATE.fullmatch(name) for name in names) or (names and state_dir.stat().st_uid == uid):
         return []
     return names[:_FEW]
@@ -427,19 +469,31 @@ def parse_units(out: str) -> dict[str, dict[str, str]]:
 def unit_state(name: str, values: dict[str, str], files: list[Path]) -> Unit:
     """Judge a unit by its properties and by the files it reads."""
     drop_in_dir = UNIT_DIR / f"{name}.d"
+    loaded = values.get("LoadState") == "loaded"
     own = [UNIT_DIR / name, *sorted(drop_in_dir.glob("*.conf"))]
     active = values.get("ActiveState") in ("active", "activating", "reloading")
     now = time.time()
     # The realtime stamp of systemd has whole seconds only; the monotonic one has microseconds.
     started = now - time.monotonic() + int(values.get("ExecMainStartTimestampMonotonic") or 0) / 1e6
     return Unit(
-        loaded=values.get("LoadState") == "loaded",
+        loaded=loaded,
         active=active,
         up=(values.get("ActiveState"), values.get("UnitFileState")) == ("active", "enabled"),
         stale=active and (values.get("NeedDaemonReload") == "yes" or changed_at(own + files, now) > started),
-        present=(UNIT_DIR / name).exists() or drop_in_dir.is_dir(),
+        present=is_left(name, loaded=loaded),
         drop_in_dir=drop_in_dir.is_dir(),
+        shared=any(entry != DROP_IN for entry in names_in(drop_in_dir)),
     )
+
+
+def is_left(name: str, *, loaded: bool) -> bool:
+    """Tell whether a deployment left anything of a unit, and not an administrator or a package of that name."""
+    unit, drop_in_dir = UNIT_DIR / name, UNIT_DIR / f"{name}.d"
+    if unit.exists() or (drop_in_dir / DROP_IN).exists():
+        return True
+    if os.path.realpath(UNIT_DIR / WANTED_BY / name) == os.path.realpath(unit):
+        return True
+    return not loaded and drop_in_dir.is_dir() and not names_in(drop_in_dir)
 
 
 def occupied(ports: list[str], bind_address: str, units: list[str]) -> list[str]:
@@ -497,11 +551,15 @@ def look(module: AnsibleModule) -> dict[str, Any]:
             "install_dir": foreign_programs(install_dir),
             "state_dir": foreign_state(state_dir, user.pw_uid if user else None),
         },
+        "links": {"install_dir": link_target(install_dir), "state_dir": link_target(state_dir)},
+        "mounted": {"install_dir": is_mounted(install_dir), "state_dir": is_mounted(state_dir)},
         "env_file": (state_dir / ".env").exists(),
         "user_exists": user is not None,
         "user_home": user.pw_dir if user else "",
         "group_exists": group_exists(params["group"]),
+        "install_dir_exists": install_dir.exists() or install_dir.is_symlink(),
         "state_dir_exists": state_dir.is_dir(),
+        "state_dir_parent_exists": state_dir.parent.is_dir(),
         "state_dir_foreign": foreign_owner(state_dir, user.pw_uid if user else None),
         "address_lists": [name for name in ADDRESS_LISTS if (state_dir / name).exists()],
         "traps": [name for name in ADDRESS_LISTS if is_trap(state_dir / name)],

@@ -12,7 +12,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.testinfra.plays import ROOT, play
-from tests.testinfra.refusals import ACCEPTED, Case, Place, alone, disturbed, port_taken, small_disk, told, undisturbed
+from tests.testinfra.refusals import (
+    ACCEPTED,
+    Case,
+    Place,
+    Surroundings,
+    alone,
+    disturbed,
+    port_taken,
+    small_disk,
+    told,
+    undisturbed,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -38,6 +49,20 @@ def env_file(host: Host) -> Iterator[None]:
         yield
     finally:
         host.check_output("rm /var/lib/rustdesk-server/.env")
+
+
+def linked(path: str) -> Surroundings:
+    """Somebody has moved a directory, and left a link in its place."""
+
+    @contextmanager
+    def leading_elsewhere(host: Host) -> Iterator[None]:
+        host.check_output(f"mkdir {path}.real && ln -s {path}.real {path}")
+        try:
+            yield
+        finally:
+            host.check_output(f"rm {path} && rmdir {path}.real")
+
+    return leading_elsewhere
 
 
 def archive() -> Path:
@@ -113,6 +138,21 @@ CASES = {
     "port taken": Case(
         ("rustdesk_server_relay_port", "22117/tcp", "squatter"), {"relay_port": 22117}, port_taken(22117)
     ),
+    "linked programs": Case(
+        ("rustdesk_server_install_dir", "is a link", "/opt/linked.real"),
+        {"install_dir": "/opt/linked"},
+        linked("/opt/linked"),
+    ),
+    "linked state": Case(
+        ("rustdesk_server_state_dir", "is a link", "/opt/linked.real"),
+        {"state_dir": "/opt/linked/"},
+        linked("/opt/linked"),
+    ),
+    "linked state that is to be removed": Case(
+        ("rustdesk_server_state_dir", "is a link", "/opt/linked.real"),
+        {"state_dir": "/opt/linked", "state": "absent", "purge": True},
+        linked("/opt/linked"),
+    ),
     "forgotten settings file": Case(("rustdesk_server_state_dir", ".env"), {}, env_file),
     "everything at once": Case(
         (
@@ -180,3 +220,19 @@ def test_refused_on_a_fresh_host(on: Callable[[str], Host]) -> None:
     assert host.check_output(FRESH) == before
     assert not host.file("/opt/rustdesk-server").exists
     assert not host.user("rustdesk-server").exists
+
+
+def test_a_failed_upgrade_leaves_what_runs(on: Callable[[str], Host]) -> None:
+    """A directory whose mode an administrator has changed is still not one that the failed run has made."""
+    host = on(SERVER)
+    host.check_output("chmod 0750 /opt/rustdesk-server")
+    try:
+        done = play(SERVER, {"rustdesk_server_archive_sha256": "0" * 64})
+        assert done.status != 0
+        assert "rustdesk_server_archive_mirror" in done.failure(SERVER)
+        for program in ("hbbs", "hbbr"):
+            assert host.file(f"/opt/rustdesk-server/current/{program}").exists
+            assert host.service(f"rustdesk-{program}").is_running
+        assert not host.file("/opt/rustdesk-server/.staging").exists
+    finally:
+        host.check_output("chmod 0755 /opt/rustdesk-server")

@@ -58,14 +58,25 @@ def test_first_deployment_killed(task: str) -> None:
     assert deploy(SERVER).changed == 0
 
 
-def test_change_killed_before_the_restart(on: Callable[[str], Host]) -> None:
-    """The notification is lost with the killed run: only the age of the daemon tells that it runs with the old unit."""
+def environment_of(host: Host, daemon: str) -> list[str]:
+    """What a running daemon has got as its environment."""
+    number = host.check_output("systemctl show --property=MainPID --value rustdesk-%s", daemon)
+    return list(host.check_output(f"tr '\\0' '\\n' </proc/{number}/environ").splitlines())
+
+
+@pytest.mark.parametrize("runs", [True, False], ids=["running", "stopped"])
+def test_change_killed_before_the_restart(on: Callable[[str], Host], runs: bool) -> None:
+    """The notification is lost with the killed run: only the age of the daemon tells that it runs with the old unit.
+
+    One that does not run has no age, and systemd still has the old unit in mind.
+    """
     host = on(SERVER)
+    if not runs:
+        host.check_output("systemctl stop rustdesk-hbbr")
     killed_before("service | Notice what a running daemon has missed", rustdesk_server_bandwidth_single_mbit=77)
     assert "SINGLE_BANDWIDTH=77" in host.check_output("cat /etc/systemd/system/rustdesk-hbbr.service")
     deploy(SERVER, rustdesk_server_bandwidth_single_mbit=77)
     try:
-        number = host.check_output("systemctl show --property=MainPID --value rustdesk-hbbr")
-        assert "SINGLE_BANDWIDTH=77" in host.check_output(f"tr '\\0' '\\n' </proc/{number}/environ").splitlines()
+        assert "SINGLE_BANDWIDTH=77" in environment_of(host, "hbbr")
     finally:
         deploy(SERVER)

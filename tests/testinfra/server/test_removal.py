@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
 from tests.testinfra.plays import deploy, play
+from tests.testinfra.refusals import small_disk
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -12,7 +14,9 @@ if TYPE_CHECKING:
     from testinfra.host import Host
 
 SERVER = "server-deb13"
+PROGRAMS = "/opt/rustdesk-server"
 STATE = "/var/lib/rustdesk-server"
+UNITS = "/etc/systemd/system"
 SNAPSHOT = (
     "find /etc /opt /usr/local /var/lib -xdev -path /var/lib/rustdesk-server -prune "
     "-o -printf '%p %m %u %g %l\\n' | sort"
@@ -62,3 +66,78 @@ def test_removal_keeps_the_key_and_takes_the_rest(on: Callable[[str], Host]) -> 
     finally:
         deploy(SERVER)
     assert host.check_output("cat %s/id_ed25519.pub", STATE) != key
+
+
+def test_a_colleagues_drop_in_survives(on: Callable[[str], Host]) -> None:
+    host = on(SERVER)
+    drop_in = f"{UNITS}/rustdesk-hbbs.service.d/99-colleague.conf"
+    host.check_output("printf '[Service]\\nNice=1\\n' >%s", drop_in)
+    try:
+        deploy(SERVER, rustdesk_server_state="absent")
+        assert host.check_output("ls -A %s", f"{UNITS}/rustdesk-hbbs.service.d") == "99-colleague.conf"
+        assert not host.file(f"{UNITS}/rustdesk-hbbr.service.d").exists
+        assert not host.file(f"{UNITS}/rustdesk-hbbs.service").exists
+        assert deploy(SERVER, rustdesk_server_state="absent").changed == 0
+    finally:
+        host.check_output("rm --force %s", drop_in)
+        deploy(SERVER)
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [
+        pytest.param(f"rm {UNITS}/rustdesk-hbbs.service", id="unit file"),
+        pytest.param(f"rm {UNITS}/rustdesk-hbbs.service && systemctl daemon-reload", id="unit file and systemd knows"),
+        pytest.param(f"rm -r {UNITS}/rustdesk-hbbs.service*", id="unit file and drop-in"),
+        pytest.param(
+            f"systemctl disable --quiet --now rustdesk-hbbs && rm -r {UNITS}/rustdesk-hbbs.service", id="rest"
+        ),
+    ],
+)
+def test_what_was_removed_by_hand_does_not_stop_the_removal(on: Callable[[str], Host], lost: str) -> None:
+    host = on(SERVER)
+    host.check_output(lost)
+    try:
+        deploy(SERVER, rustdesk_server_state="absent")
+        assert host.check_output(f"find {UNITS} -name 'rustdesk-hbb*'") == ""
+        assert host.run("pgrep -x 'hbbs|hbbr'").rc != 0
+        assert not host.user("rustdesk-server").exists
+        assert deploy(SERVER, rustdesk_server_state="absent").changed == 0
+    finally:
+        deploy(SERVER)
+
+
+def test_a_mount_point_is_emptied_and_stays(on: Callable[[str], Host]) -> None:
+    host = on(SERVER)
+    taken_back = {"rustdesk_server_state": "absent", "rustdesk_server_purge": True}
+    deploy(SERVER, **taken_back)
+    try:
+        with small_disk(PROGRAMS, "150m")(host), small_disk(STATE, "20m")(host):
+            try:
+                deploy(SERVER)
+                assert deploy(SERVER).changed == 0
+            finally:
+                deploy(SERVER, **taken_back)
+            assert host.check_output("find %s %s -mindepth 1", PROGRAMS, STATE) == ""
+            assert host.file(STATE).user == "root", "it belongs to whoever gets the freed user number"
+            assert deploy(SERVER, **taken_back).changed == 0
+    finally:
+        deploy(SERVER)
+
+
+def test_directories_above_the_state_are_roots(on: Callable[[str], Host]) -> None:
+    """Else the service could put a link in the place of its directory, and root would give it what that leads to."""
+    host = on(SERVER)
+    elsewhere = {"rustdesk_server_state_dir": "/srv/rustdesk-test/deep/state/"}
+    taken_back = {"rustdesk_server_state": "absent", "rustdesk_server_purge": True}
+    deploy(SERVER, **taken_back)
+    try:
+        deploy(SERVER, **elsewhere)
+        for above in ("/srv/rustdesk-test", "/srv/rustdesk-test/deep"):
+            assert (host.file(above).user, host.file(above).mode) == ("root", 0o755)
+        assert host.file("/srv/rustdesk-test/deep/state").user == "rustdesk-server"
+        assert deploy(SERVER, **elsewhere).changed == 0
+    finally:
+        deploy(SERVER, **elsewhere, **taken_back)
+        host.check_output("rm --recursive --force /srv/rustdesk-test")
+        deploy(SERVER)

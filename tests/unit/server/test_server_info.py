@@ -18,7 +18,7 @@ import rustdesk_server_info as info
 from ansible.module_utils.listeners import Listener
 from ansible.module_utils.release import DIRECTORIES, MACHINES, install
 
-from .support import GROUP, USER, Archive, as_nobody, pair, release_archive, run_module, tree
+from .support import GROUP, USER, Archive, as_nobody, evaluated, pair, release_archive, run_module, tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -127,7 +127,7 @@ def test_a_bare_host(host: Host) -> None:
     assert (result["archive_fault"], result["bind_fault"], result["occupied"], result["unresolved"]) == ("", "", [], [])
     assert result["foreign"] == {"install_dir": [], "state_dir": []}
     assert result["key"]["state"] == "absent"
-    unit = dict.fromkeys(("loaded", "active", "up", "stale", "present", "drop_in_dir"), False)
+    unit = dict.fromkeys(("loaded", "active", "up", "stale", "present", "drop_in_dir", "shared"), False)
     assert result["units"] == {HBBS: unit, HBBR: unit}
     assert (result["systemd"], result["env_file"], result["address_lists"]) == (True, False, [])
 
@@ -145,7 +145,7 @@ def test_a_deployed_host(deployed: Host, archive: Archive) -> None:
         "public_file_fits": True,
     }
     assert result["address_lists"] == ["blocklist.txt"]
-    unit = dict.fromkeys(("loaded", "active", "up", "present", "drop_in_dir"), True) | {"stale": False}
+    unit = dict.fromkeys(("loaded", "active", "up", "present", "drop_in_dir"), True) | {"stale": False, "shared": False}
     assert result["units"] == {HBBS: unit, HBBR: unit}
 
 
@@ -303,6 +303,35 @@ def test_what_a_removal_left_behind_is_present(host: Host) -> None:
     assert (units[HBBR]["present"], units[HBBR]["drop_in_dir"]) == (True, False)
 
 
+def test_what_an_administrator_has_put_beside_our_files_is_not_ours(host: Host) -> None:
+    for unit in (HBBS, HBBR):
+        (host.unit_dir / f"{unit}.d").mkdir()
+        (host.unit_dir / f"{unit}.d" / "99-colleague.conf").touch()
+    (host.unit_dir / f"{HBBS}.d" / info.DROP_IN).touch()
+    units = host.looked_at()["units"]
+    assert (units[HBBS]["present"], units[HBBS]["shared"]) == (True, True)
+    assert (units[HBBR]["present"], units[HBBR]["shared"], units[HBBR]["drop_in_dir"]) == (False, True, True)
+
+
+def test_an_empty_directory_beside_a_package_of_the_distribution_is_not_ours(host: Host) -> None:
+    (host.unit_dir / f"{HBBS}.d").mkdir()
+    host.says(f"Id={HBBS}\nLoadState=loaded\nActiveState=active\n")
+    assert host.looked_at()["units"][HBBS]["present"] is False
+
+
+@pytest.mark.parametrize(("target", "ours"), [("units", True), ("lib", False)])
+def test_a_link_that_starts_our_unit_at_boot_is_ours(target: str, ours: bool, host: Host) -> None:
+    """It stays when the unit's files are removed by hand; one to a package's unit is the package's."""
+    wants = host.unit_dir / "multi-user.target.wants"
+    wants.mkdir()
+    (wants / HBBS).symlink_to(host.root / target / HBBS)
+    assert host.looked_at()["units"][HBBS]["present"] is ours
+
+
+def test_the_drop_in_is_the_one_that_the_role_writes() -> None:
+    assert evaluated("{{ __rustdesk_server_hardening }}") == info.DROP_IN
+
+
 def test_without_systemd_nothing_is_asked(host: Host) -> None:
     host.systemd.rmdir()
     result = host.looked_at()
@@ -357,6 +386,53 @@ def test_an_archive_for_an_unknown_machine_is_not(host: Host, monkeypatch: pytes
     assert (result["architecture"], result["archive_fault"]) == ("", "")
 
 
+def test_what_was_there_before_is_told(host: Host) -> None:
+    """What a failed deployment may remove is only what it made."""
+    assert host.looked_at()["install_dir_exists"] is True
+    host.install_dir.rmdir()
+    assert host.looked_at()["install_dir_exists"] is False
+    host.install_dir.symlink_to("/no/such/directory")
+    assert host.looked_at()["install_dir_exists"] is True
+    host.install_dir.unlink()
+    host.install_dir.touch()
+    assert host.looked_at()["install_dir_exists"] is True
+
+
+def test_a_directory_that_is_a_link_is_told_with_what_it_leads_to(host: Host) -> None:
+    assert host.looked_at()["links"] == {"install_dir": "", "state_dir": ""}
+    real = host.state_dir.rename(host.root / "real")
+    # Links above it are the operator's business.
+    (host.root / "way").symlink_to(host.root)
+    assert host.looked_at(state_dir=f"{host.root}/way/real")["links"]["state_dir"] == ""
+    for target, told in (("real", str(real)), ("/no/such/directory", "/no/such/directory")):
+        host.state_dir.symlink_to(target)
+        assert host.looked_at(state_dir=f"{host.state_dir}/")["links"]["state_dir"] == told
+        host.state_dir.unlink()
+
+
+def test_missing_parents_are_told(host: Host) -> None:
+    assert host.looked_at()["state_dir_parent_exists"] is True
+    assert host.looked_at(state_dir=f"{host.root}/missing/")["state_dir_parent_exists"] is True
+    assert host.looked_at(state_dir=f"{host.root}/missing/state/")["state_dir_parent_exists"] is False
+
+
+def test_mount_points_are_told(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bind mount of the same file system as well, which the device's number does not show."""
+    assert host.looked_at()["mounted"] == {"install_dir": False, "state_dir": False}
+    table = host.root / "mountinfo"
+    table.write_text(
+        f"36 35 98:0 / / rw,noatime master:1 - ext4 /dev/root rw\n"
+        f"37 36 98:0 /srv {host.state_dir} rw,noatime - ext4 /dev/root rw\n",
+        encoding="ascii",
+    )
+    monkeypatch.setattr(info, "MOUNTS", table)
+    assert host.looked_at()["mounted"] == {"install_dir": False, "state_dir": True}
+    (host.root / "way").symlink_to(host.root)
+    assert host.looked_at(state_dir=f"{host.root}/way/state/")["mounted"]["state_dir"] is True
+    monkeypatch.setattr(info, "MOUNTS", host.root / "none")
+    assert host.looked_at()["mounted"]["state_dir"] is False
+
+
 @pytest.mark.parametrize(
     ("names", "foreign"),
     [
@@ -385,6 +461,10 @@ def test_programs_of_somebody_else_are_noticed(names: list[str], foreign: list[s
         ([".config"], []),
         ([".env"], []),
         (["lost+found"], []),
+        (["lost+found", "id_ed25519", "notes.txt"], []),
+        (["lost+found", "base"], ["base"]),
+        ([".config", "mail"], ["mail"]),
+        ([".env", "customers", "postgres"], ["customers", "postgres"]),
         (["base", "global"], ["base", "global"]),
         (["a", "b", "c", "d"], ["a", "b", "c"]),
         (["id_ed25519x"], ["id_ed25519x"]),

@@ -637,6 +637,7 @@ HOST: dict[str, Any] = {
     "unresolved": [],
     "free_bytes": {"install_dir": 10**9, "state_dir": 10**9},
     "foreign": {"install_dir": [], "state_dir": []},
+    "links": {"install_dir": "", "state_dir": ""},
     "env_file": False,
     "traps": [],
     "user_exists": False,
@@ -705,6 +706,18 @@ MEETINGS: list[tuple[str, dict[str, object], dict[str, object], str]] = [
         {},
         {"foreign": {"install_dir": [], "state_dir": ["base"]}},
         "taken over and removed with it; give a",
+    ),
+    (
+        "state_dir",
+        {},
+        {"links": {"install_dir": "", "state_dir": "/data/rustdesk"}},
+        "/var/lib/rustdesk-server is a link, whose removal would leave what it leads to; give /data/rustdesk itself",
+    ),
+    (
+        "install_dir",
+        {},
+        {"links": {"install_dir": "/data/programs", "state_dir": ""}},
+        "/opt/rustdesk-server is a link, whose removal would leave what it leads to; give /data/programs itself",
     ),
     (
         "user",
@@ -865,6 +878,9 @@ def test_a_host_that_fits_is_no_fault(name: str) -> None:
         ("state", {"systemd": False}),
         ("user", {"user_exists": True, "user_home": "/home/alice"}),
         ("install_dir", {"foreign": {"install_dir": ["bin"], "state_dir": []}}),
+        ("state_dir", {"foreign": {"install_dir": [], "state_dir": ["base"]}}),
+        ("install_dir", {"links": {"install_dir": "/data/programs", "state_dir": ""}}),
+        ("state_dir", {"links": {"install_dir": "", "state_dir": "/data/rustdesk"}}),
     ],
 )
 def test_nothing_of_somebody_else_is_removed(variable: str, facts: dict[str, object]) -> None:
