@@ -230,7 +230,7 @@ CASES: dict[str, tuple[Variables, list[str]]] = {
             "rustdesk_server_relay_prot: the role has no such variable",
             "rustdesk_server_relays: has to be a list, but is text",
             "rustdesk_server_user: must not be root",
-            "rustdesk_server_verify_timeout: 0 is not a time",
+            "rustdesk_server_verify_timeout: 0 cannot be used",
         ],
     ),
     "a_template": ({"rustdesk_server_port": "{{ 22000 + 1 }}", "rustdesk_server_relays": "{{ ['192.0.2.1'] }}"}, []),

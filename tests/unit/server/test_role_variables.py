@@ -36,3 +36,20 @@ def test_a_mirror_without_login_is_taken_as_it_is() -> None:
 def test_a_relay_on_another_port_is_named_with_it(host: str, relay: str) -> None:
     ports = {"rustdesk_server_port": 31116, "rustdesk_server_relay_port": 31118}
     assert evaluated("{{ __rustdesk_server_relays | first }}", rustdesk_server_host=host, **ports) == relay
+
+
+@pytest.mark.parametrize(
+    ("variables", "address"),
+    [
+        ({}, "rustdesk.example.org"),
+        ({"rustdesk_server_verify_from": "host"}, "192.0.2.7"),
+        ({"rustdesk_server_verify_from": "host", "rustdesk_server_bind_address": "192.0.2.8"}, "192.0.2.8"),
+        ({"rustdesk_server_verify_from": "host", "rustdesk_server_bind_address": "0.0.0.0"}, "192.0.2.7"),
+        ({"rustdesk_server_verify_from": "host", "rustdesk_server_bind_address": "::"}, "192.0.2.7"),
+        ({"rustdesk_server_bind_address": "192.0.2.8"}, "rustdesk.example.org"),
+        ({"rustdesk_server_verify_from": "host", "rustdesk_server_verify_address": "192.0.2.9"}, "192.0.2.9"),
+    ],
+)
+def test_the_proofs_talk_to_an_address_that_is_listened_on(variables: dict[str, object], address: str) -> None:
+    host = {"address": "192.0.2.7"}
+    assert evaluated("{{ __rustdesk_server_verify_address }}", __rustdesk_server_host=host, **variables) == address
