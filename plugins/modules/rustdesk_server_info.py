@@ -173,12 +173,12 @@ state_dir_foreign:
   returned: always
   type: bool
 address_lists:
-  description: Those of C(blocklist.txt) and C(blacklist.txt) that exist.
+  description: Those of C(blocklist.txt) and C(blacklist.txt) that hold something.
   returned: always
   type: list
   elements: str
 traps:
-  description: Those of them that are no regular files, so that whoever writes them would be led elsewhere.
+  description: Those of the two that are no regular files, so that whoever writes them would be led elsewhere.
   returned: always
   type: list
   elements: str
@@ -258,9 +258,11 @@ UNIT_DIR = Path("/etc/systemd/system")
 SYSTEMD = Path("/run/systemd/system")
 """Exists where systemd is the system's manager (sd_booted(3))."""
 
-ADDRESS_LISTS = ("blocklist.txt", "blacklist.txt")
-STATE_FILES = ("id_ed25519", "id_ed25519.pub", *ADDRESS_LISTS)
+STATE_FILES = ("id_ed25519", "id_ed25519.pub")
 """Files of the state directory that the daemons read when they start and never again."""
+ADDRESS_LISTS = ("blocklist.txt", "blacklist.txt")
+"""Those that only hbbr reads (rustdesk-server `src/relay_server.rs`)."""
+HBBR = "rustdesk-hbbr.service"
 
 OWN_STATE = re.compile(r"id_ed25519(\..*)?|db_v2\.sqlite3(-.*)?|bl(ock|ack)list\.txt|\.env|\.config|lost\+found")
 OWN_INSTALL = re.compile(rf"\d+\.\d+\.\d+(-\d+)?|check-key|{CURRENT}|{re.escape(STAGING)}|lost\+found")
@@ -328,6 +330,14 @@ def is_trap(path: Path) -> bool:
     """Tell whether a path is there and is no regular file."""
     try:
         return not stat.S_ISREG(path.lstat().st_mode)
+    except OSError:
+        return False
+
+
+def holds_something(path: Path) -> bool:
+    """Tell whether a file is there and not empty."""
+    try:
+        return path.stat().st_size > 0
     except OSError:
         return False
 
@@ -407,15 +417,15 @@ def changed_at(paths: list[Path], now: float) -> float:
     return max(changed for changed in times if changed <= now)
 
 
-def unit_states(module: AnsibleModule, names: list[str], files: list[Path]) -> dict[str, Unit]:
+def unit_states(module: AnsibleModule, files: dict[str, list[Path]]) -> dict[str, Unit]:
     """Ask systemd for the state of units, and compare their start with the last change of the files they read."""
     systemctl = module.get_bin_path("systemctl") if SYSTEMD.is_dir() else None
     shown: dict[str, dict[str, str]] = {}
     if systemctl:
         properties = "Id,LoadState,ActiveState,UnitFileState,NeedDaemonReload,ExecMainStartTimestampMonotonic"
-        _code, out, _err = module.run_command([systemctl, "show", f"--property={properties}", "--", *names])
+        _code, out, _err = module.run_command([systemctl, "show", f"--property={properties}", "--", *files])
         shown = parse_units(out)
-    return {name: unit_state(name, shown.get(name, {}), files) for name in names}
+    return {name: unit_state(name, shown.get(name, {}), read) for name, read in files.items()}
 
 
 def parse_units(out: str) -> dict[str, dict[str, str]]:
@@ -479,6 +489,8 @@ def look(module: AnsibleModule) -> dict[str, Any]:
     release = installed(install_dir, params["version"], sha256)
     files = [install_dir / CURRENT, *(state_dir / name for name in STATE_FILES)]
     files += [install_dir / CURRENT / program for program in ("hbbs", "hbbr")]
+    lists = [state_dir / name for name in ADDRESS_LISTS]
+    read = {unit: files + lists if unit == HBBR else files for unit in params["units"]}
     archive = Path(params["archive"]) if params["archive"] and architecture in DIRECTORIES else None
     user = account(params["user"])
     return {
@@ -503,12 +515,12 @@ def look(module: AnsibleModule) -> dict[str, Any]:
         "group_exists": group_exists(params["group"]),
         "state_dir_exists": state_dir.is_dir(),
         "state_dir_foreign": foreign_owner(state_dir, user.pw_uid if user else None),
-        "address_lists": [name for name in ADDRESS_LISTS if (state_dir / name).exists()],
-        "traps": [name for name in ADDRESS_LISTS if is_trap(state_dir / name)],
+        "address_lists": [path.name for path in lists if holds_something(path)],
+        "traps": [path.name for path in lists if is_trap(path)],
         "state_dir_kept": is_kept(state_dir, user.pw_uid if user else None, params["group"]),
         "key": asdict(inspect(state_dir)),
         "files": {path: digest_as_wanted(Path(path), str(mode)) for path, mode in params["files"].items()},
-        "units": {name: asdict(unit) for name, unit in unit_states(module, params["units"], files).items()},
+        "units": {name: asdict(unit) for name, unit in unit_states(module, read).items()},
     }
 
 

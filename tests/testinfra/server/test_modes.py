@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.testinfra.plays import deploy, play
+from tests.testinfra.server.consoles import console
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -13,10 +14,6 @@ if TYPE_CHECKING:
     from testinfra.host import Host
 
 SERVER = "server-deb13"
-CONSOLE = (
-    'python3 -c \'import socket, sys; s = socket.create_connection(("127.0.0.1", int(sys.argv[1]))); '
-    "s.sendall(sys.argv[2].encode()); print(s.makefile().read())' {0} {1}"
-)
 
 
 @pytest.fixture
@@ -24,12 +21,6 @@ def restored() -> Iterator[None]:
     """End with the server as the inventory wants it."""
     yield
     deploy(SERVER)
-
-
-def console(host: Host, port: int, command: str) -> str:
-    """Ask a daemon on its console, which answers to its own machine only."""
-    answer: str = host.check_output(CONSOLE.format(port, command))
-    return answer
 
 
 def address(host: Host) -> str:
