@@ -68,6 +68,21 @@ options:
     type: list
     elements: str
     default: [rustdesk-hbbs.service, rustdesk-hbbr.service]
+  commands:
+    description:
+      - For those of O(units) that are to run, the program and its arguments as a list. Only these are judged by what
+        they run and how often they end.
+    type: dict
+    default: {}
+  relays:
+    description: Relays that a running C(hbbs) is to name to clients, spelt as its command line has them.
+    type: list
+    elements: str
+    default: []
+  console_port:
+    description: Port of the console of C(hbbs) on loopback; 0 when it has none there, and is not asked.
+    type: int
+    default: 0
 attributes:
   check_mode:
     support: full
@@ -207,6 +222,13 @@ files:
   returned: always
   type: dict
   sample: {/etc/systemd/system/rustdesk-hbbs.service: ""}
+relays_unnamed:
+  description:
+    - Those of O(relays) that C(hbbs) does not name to clients, because it could not resolve them when it started, or
+      finds them down. Empty when it does not answer.
+  returned: always
+  type: list
+  elements: str
 state_dir_kept:
   description: Whether the state directory is there for O(user) and O(group) alone.
   returned: always
@@ -226,7 +248,9 @@ units:
       description: Whether it runs and will run after the next boot too.
       type: bool
     stale:
-      description: Whether it runs, but was started before its configuration, key or program got their present form.
+      description:
+        - Whether it runs, but was started before its configuration, key or program got their present form, or before
+          any of O(relays) could be resolved.
       type: bool
     present:
       description: Whether the deployment left a unit file or a drop-in directory of it.
@@ -234,18 +258,32 @@ units:
     drop_in_dir:
       description: Whether its drop-in directory exists.
       type: bool
+    command_fault:
+      description: How what it runs differs from O(commands), without any secret; empty when it does not.
+      type: str
+      sample: >-
+        rustdesk-hbbs.service runs with `--key=` instead of `--key=_`; look for a drop-in with `systemctl cat
+        rustdesk-hbbs.service`
+    restarts:
+      description: How often systemd has started it again by itself.
+      type: int
+    restart_fault:
+      description: That it keeps ending, and how often; empty when it does not.
+      type: str
 """
 
 import contextlib
 import grp
+import os
 import platform
 import pwd
 import re
+import shlex
 import shutil
 import socket
 import stat
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -262,7 +300,25 @@ STATE_FILES = ("id_ed25519", "id_ed25519.pub")
 """Files of the state directory that the daemons read when they start and never again."""
 ADDRESS_LISTS = ("blocklist.txt", "blacklist.txt")
 """Those that only hbbr reads (rustdesk-server `src/relay_server.rs`)."""
-HBBR = "rustdesk-hbbr.service"
+HBBS, HBBR = "rustdesk-hbbs.service", "rustdesk-hbbr.service"
+
+PROC = Path("/proc")
+
+CONSOLE_SECONDS = 2.0
+"""Longest wait for the console's answer; it gives its own client one second (`src/rendezvous_server.rs`)."""
+_CONSOLE_BYTES = 64 * 1024
+
+_RESTLESS_STARTS = 3
+_RESTLESS_SECONDS = 60
+"""A unit keeps ending when it was started again so often, and runs for less than so long.
+
+An hbbs whose self-test fails ends itself every 12 s (rustdesk-server `src/rendezvous_server.rs`, `test_hbbs`).
+"""
+
+_SECRET = re.compile(r"[A-Za-z0-9+/_-]{64,}={0,2}")
+"""What may be a private key: 64 bytes are 86 characters of base64."""
+_SHOWN = 200
+"""Characters of a foreign command line that are shown."""
 
 OWN_STATE = re.compile(r"id_ed25519(\..*)?|db_v2\.sqlite3(-.*)?|bl(ock|ack)list\.txt|\.env|\.config|lost\+found")
 OWN_INSTALL = re.compile(rf"\d+\.\d+\.\d+(-\d+)?|check-key|{CURRENT}|{re.escape(STAGING)}|lost\+found")
@@ -284,6 +340,9 @@ class Unit:
     stale: bool
     present: bool
     drop_in_dir: bool
+    command_fault: str
+    restarts: int
+    restart_fault: str
 
 
 def free_bytes(path: Path) -> int:
@@ -417,15 +476,98 @@ def changed_at(paths: list[Path], now: float) -> float:
     return max(changed for changed in times if changed <= now)
 
 
-def unit_states(module: AnsibleModule, files: dict[str, list[Path]]) -> dict[str, Unit]:
+def command_line(pid: str) -> list[str]:
+    """Return the command of a process, nothing when there is none or systemd has not started it yet.
+
+    Until then a service's process is systemd's own, under a name in parentheses or that of systemd-executor.
+    """
+    try:
+        command = [part.decode("utf-8", "replace") for part in (PROC / pid / "cmdline").read_bytes().split(b"\0")[:-1]]
+    except OSError:
+        return []
+    name = Path(command[0]).name if command else ""
+    return [] if name.startswith(("(", "systemd")) else command
+
+
+def shown(arguments: list[str]) -> str:
+    """Write arguments as in a shell, without what may be a secret and not at any length."""
+    if not arguments:
+        return "nothing"
+    texts = [_SECRET.sub("SECRET", argument) for argument in arguments]
+    plain = ["".join(part if part.isprintable() else "?" for part in text) for text in texts]
+    text = shlex.join(plain)
+    return f"`{text}`" if len(text) <= _SHOWN else f"`{text[:_SHOWN]}…`"
+
+
+def command_fault(unit: str, command: list[str], wanted: list[str]) -> str:
+    """Say how a command differs from the wanted one; what starts the program, such as its interpreter, is left out."""
+    programs = [os.path.normpath(argument) if argument.startswith("/") else "" for argument in command]
+    program = os.path.normpath(wanted[0])
+    if not command:
+        return ""
+    if program not in programs:
+        difference = f"runs {shown(command)} instead of {shown([program, *wanted[1:]])}"
+    else:
+        besides, missing = command[programs.index(program) + 1 :], []
+        for argument in wanted[1:]:
+            if argument in besides:
+                besides.remove(argument)
+            else:
+                missing.append(argument)
+        if not besides and not missing:
+            return ""
+        difference = f"runs with {shown(besides)} " + (f"instead of {shown(missing)}" if missing else "besides")
+    return f"{unit} {difference}; look for a drop-in with `systemctl cat {unit}`"
+
+
+def restart_fault(unit: str, restarts: int, seconds: float) -> str:
+    """Say that a unit keeps ending, by how often it was started again and how long it has been running since."""
+    if restarts < _RESTLESS_STARTS or seconds >= _RESTLESS_SECONDS:
+        return ""
+    return (
+        f"{unit} keeps ending: systemd has started it again {restarts} times, the last time {seconds:.0f} s ago; "
+        "its journal says why"
+    )
+
+
+def unnamed_relays(relays: list[str], port: int) -> list[str]:
+    """Ask hbbs on its console which relays it names, and return those of the given ones that it does not.
+
+    A connection from loopback to the port below hbbs's own gets one command answered and is closed; `rs` is answered
+    with a relay on each line, none when none resolved (rustdesk-server `src/rendezvous_server.rs`, `check_cmd`). Of
+    several relays those that are down are left out as well, but never all. Without an answer nothing is known, and
+    nothing returned.
+    """
+    answer = b""
+    end = time.monotonic() + CONSOLE_SECONDS
+    try:
+        with socket.create_connection(("127.0.0.1", port), CONSOLE_SECONDS) as console:
+            console.sendall(b"rs")
+            while True:
+                console.settimeout(max(end - time.monotonic(), 0.01))
+                part = console.recv(_CONSOLE_BYTES)
+                answer += part
+                if not part:
+                    break
+                if len(answer) > _CONSOLE_BYTES:
+                    return []
+    except OSError:
+        return []
+    named = answer.decode("utf-8", "replace").splitlines()
+    return [relay for relay in relays if relay not in named]
+
+
+def unit_states(module: AnsibleModule, files: dict[str, list[Path]], commands: dict[str, list[str]]) -> dict[str, Unit]:
     """Ask systemd for the state of units, and compare their start with the last change of the files they read."""
     systemctl = module.get_bin_path("systemctl") if SYSTEMD.is_dir() else None
-    shown: dict[str, dict[str, str]] = {}
+    told: dict[str, dict[str, str]] = {}
     if systemctl:
-        properties = "Id,LoadState,ActiveState,UnitFileState,NeedDaemonReload,ExecMainStartTimestampMonotonic"
+        properties = (
+            "Id,LoadState,ActiveState,UnitFileState,NeedDaemonReload,ExecMainStartTimestampMonotonic,MainPID,NRestarts"
+        )
         _code, out, _err = module.run_command([systemctl, "show", f"--property={properties}", "--", *files])
-        shown = parse_units(out)
-    return {name: unit_state(name, shown.get(name, {}), read) for name, read in files.items()}
+        told = parse_units(out)
+    return {name: unit_state(name, told.get(name, {}), read, commands.get(name, [])) for name, read in files.items()}
 
 
 def parse_units(out: str) -> dict[str, dict[str, str]]:
@@ -434,14 +576,15 @@ def parse_units(out: str) -> dict[str, dict[str, str]]:
     return {block.get("Id", ""): block for block in blocks}
 
 
-def unit_state(name: str, values: dict[str, str], files: list[Path]) -> Unit:
-    """Judge a unit by its properties and by the files it reads."""
+def unit_state(name: str, values: dict[str, str], files: list[Path], command: list[str]) -> Unit:
+    """Judge a unit by its properties, by the files it reads and, where one is given, by the command it is to run."""
     drop_in_dir = UNIT_DIR / f"{name}.d"
     own = [UNIT_DIR / name, *sorted(drop_in_dir.glob("*.conf"))]
     active = values.get("ActiveState") in ("active", "activating", "reloading")
     now = time.time()
     # The realtime stamp of systemd has whole seconds only; the monotonic one has microseconds.
     started = now - time.monotonic() + int(values.get("ExecMainStartTimestampMonotonic") or 0) / 1e6
+    restarts = int(values.get("NRestarts") or 0)
     return Unit(
         loaded=values.get("LoadState") == "loaded",
         active=active,
@@ -449,6 +592,9 @@ def unit_state(name: str, values: dict[str, str], files: list[Path]) -> Unit:
         stale=active and (values.get("NeedDaemonReload") == "yes" or changed_at(own + files, now) > started),
         present=(UNIT_DIR / name).exists() or drop_in_dir.is_dir(),
         drop_in_dir=drop_in_dir.is_dir(),
+        command_fault=command_fault(name, command_line(values.get("MainPID") or "0"), command) if command else "",
+        restarts=restarts,
+        restart_fault=restart_fault(name, restarts, now - started) if command and active else "",
     )
 
 
@@ -491,6 +637,13 @@ def look(module: AnsibleModule) -> dict[str, Any]:
     files += [install_dir / CURRENT / program for program in ("hbbs", "hbbr")]
     lists = [state_dir / name for name in ADDRESS_LISTS]
     read = {unit: files + lists if unit == HBBR else files for unit in params["units"]}
+    commands = {unit: [str(part) for part in command] for unit, command in params["commands"].items()}
+    units = unit_states(module, read, commands)
+    unnamed: list[str] = []
+    if HBBS in units and units[HBBS].active and params["relays"] and params["console_port"]:
+        unnamed = unnamed_relays(params["relays"], params["console_port"])
+        if len(unnamed) == len(params["relays"]):
+            units[HBBS] = replace(units[HBBS], stale=True)
     archive = Path(params["archive"]) if params["archive"] and architecture in DIRECTORIES else None
     user = account(params["user"])
     return {
@@ -520,7 +673,8 @@ def look(module: AnsibleModule) -> dict[str, Any]:
         "state_dir_kept": is_kept(state_dir, user.pw_uid if user else None, params["group"]),
         "key": asdict(inspect(state_dir)),
         "files": {path: digest_as_wanted(Path(path), str(mode)) for path, mode in params["files"].items()},
-        "units": {name: asdict(unit) for name, unit in unit_states(module, read).items()},
+        "units": {name: asdict(unit) for name, unit in units.items()},
+        "relays_unnamed": unnamed,
     }
 
 
@@ -541,6 +695,9 @@ def main() -> None:
             "resolve": {"type": "list", "elements": "str", "default": []},
             "files": {"type": "dict", "default": {}},
             "units": {"type": "list", "elements": "str", "default": ["rustdesk-hbbs.service", "rustdesk-hbbr.service"]},
+            "commands": {"type": "dict", "default": {}},
+            "relays": {"type": "list", "elements": "str", "default": []},
+            "console_port": {"type": "int", "default": 0},
         },
         supports_check_mode=True,
     )
