@@ -42,6 +42,30 @@ def test_rendezvous_mode_names_its_relays_and_runs_none(on: Callable[[str], Host
 
 
 @pytest.mark.usefixtures("restored")
+def test_relay_that_did_not_resolve_when_hbbs_started_is_named_again(on: Callable[[str], Host]) -> None:
+    """hbbs drops it for ever, and clients look for a relay on the server's next port."""
+    host = on(SERVER)
+    late = "late-relay.lab.test"
+    mode = {"rustdesk_server_mode": "rendezvous", "rustdesk_server_relays": [late]}
+    host.check_output("cp /etc/hosts /root/hosts && cp /etc/hosts /root/hosts.late")
+    host.check_output("echo 192.0.2.10 %s >>/root/hosts.late && cat /root/hosts.late >/etc/hosts", late)
+    try:
+        deploy(SERVER, **mode)
+        assert late in console(host, 21115, "relay-servers")
+        # The container's file can be written, but not replaced.
+        host.check_output("cat /root/hosts >/etc/hosts && systemctl restart rustdesk-hbbs")
+        listening = "until ss -Hltn 'sport = 21115' | grep -q .; do sleep 0.1; done"
+        host.check_output("timeout 30 sh -c %s", listening)
+        assert late not in console(host, 21115, "relay-servers")
+        host.check_output("cat /root/hosts.late >/etc/hosts")
+        assert "Restart hbbs" in deploy(SERVER, **mode).changes(SERVER)
+        assert late in console(host, 21115, "relay-servers")
+        assert deploy(SERVER, **mode).changed == 0
+    finally:
+        host.check_output("cat /root/hosts >/etc/hosts && rm /root/hosts /root/hosts.late")
+
+
+@pytest.mark.usefixtures("restored")
 def test_other_ports_are_proven_and_told_to_clients(on: Callable[[str], Host]) -> None:
     done = deploy(
         SERVER, rustdesk_server_port=31116, rustdesk_server_relay_port=31130, rustdesk_server_always_use_relay=True
