@@ -71,6 +71,7 @@ def _look_for_server(inputs: Inputs) -> tuple[str, dict[str, Any]]:
         "bind_address": bind_address if server_inputs.is_address(bind_address) else "",
         "resolve": server_inputs.names_to_resolve(inputs),
         "files": inputs["files"],
+        **inputs.get("texts", {}),
     }
 
 
@@ -79,6 +80,7 @@ ROLES = {
         faults=lambda inputs: server_inputs.faults(inputs, inputs["releases"]),
         look=_look_for_server,
         host_faults=lambda inputs, host: server_inputs.host_faults(inputs, inputs["releases"], host),
+        texts="__rustdesk_server_running",
     ),
     "rustdesk_client": Checks(
         faults=client_inputs.faults,

@@ -188,9 +188,9 @@ async def _rendezvous_udp(context: _Context) -> str:
     heartbeat = encode_message(RegisterPeer(id=_unused_id()))
     strange: ProofError | None = None
     sent, resend = 0, _FIRST_RESEND
-    with socket.socket(door.address.family, socket.SOCK_DGRAM) as sock:
-        sock.settimeout(0)
-        try:
+    try:
+        with socket.socket(door.address.family, socket.SOCK_DGRAM) as sock:
+            sock.settimeout(0)
             sock.connect(door.address.at(door.port))
             while deadline.left > 0:
                 with contextlib.suppress(BlockingIOError):
@@ -208,12 +208,12 @@ async def _rendezvous_udp(context: _Context) -> str:
                     if strange is None:
                         lost = f", {sent} datagrams were needed" if sent > 1 else ""
                         return f"{door.name} asks an unknown client for its key{lost}"
-        except ConnectionRefusedError:
-            detail = f"{door.name} at {door.address.text} refused the datagram"
-            raise ProofError(Cause.UDP_REFUSED, detail, door) from None
-        except OSError as error:
-            detail = f"{door.name} at {door.address.text} cannot be reached ({error.strerror})"
-            raise ProofError(Cause.UNREACHABLE, detail, door) from None
+    except ConnectionRefusedError:
+        detail = f"{door.name} at {door.address.text} refused the datagram"
+        raise ProofError(Cause.UDP_REFUSED, detail, door) from None
+    except OSError as error:
+        detail = f"{door.name} at {door.address.text} cannot be reached ({error.strerror})"
+        raise ProofError(Cause.UNREACHABLE, detail, door) from None
     if strange is not None:
         raise strange
     detail = f"none of {sent} datagrams to {door.name} was answered within {deadline.seconds:g} s"

@@ -312,7 +312,11 @@ async def connect(door: Door, deadline: Deadline, local_port: int = 0) -> Connec
     Raises:
         ProofError: refused, no answer, or no way there; the detail says which.
     """
-    sock = socket.socket(door.address.family, socket.SOCK_STREAM)
+    try:
+        sock = socket.socket(door.address.family, socket.SOCK_STREAM)
+    except OSError as error:
+        # A machine without IPv6 refuses the socket itself.
+        raise _connect_failure(error, door, deadline) from None
     try:
         sock.settimeout(0)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

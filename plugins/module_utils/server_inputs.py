@@ -16,6 +16,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ansible.module_utils.ed25519 import KeyFormatError, KeyPair, fingerprint, is_private, parse_public
+from ansible.module_utils.probe_network import stays_here
+from ansible.module_utils.probe_terms import DEFAULT_PORT, DEFAULT_RELAY_PORT, MAX_TIMEOUT
 from ansible.module_utils.release import DIRECTORIES, archive_fault, unpacked_size
 
 PREFIX = "rustdesk_server_"
@@ -173,6 +175,22 @@ def _is_port(text: str) -> bool:
 def _is_endpoint(text: str) -> bool:
     host, port = split_endpoint(text)
     return is_host(host) and (not port or _is_port(port))
+
+
+def _unread_address(endpoint: str) -> str:
+    """Return the IPv6 address that hbbs does not read as one, "" when there is none.
+
+    What has a colon is taken for `host:port`, and what does not resolve is dropped (rustdesk-server `src/common.rs`,
+    `test_if_valid_server`).
+    """
+    host, port = split_endpoint(endpoint)
+    return host if ":" in host and not port else ""
+
+
+def bound_address(inputs: Inputs) -> str:
+    """Return the one address the daemons listen on, "" when they listen on all."""
+    address = str(inputs["bind_address"])
+    return "" if not is_address(address) or ipaddress.ip_address(address).is_unspecified else address
 
 
 def _url_fault(text: str) -> str:
@@ -352,9 +370,13 @@ def _names(inputs: Inputs) -> Iterator[str]:
             f"{_name('host')}: '{host}' is neither a host name nor an address; "
             f"give the bare name (a port goes into {_name('port')})"
         )
+    elif stays_here(host):
+        yield f"{_name('host')}: no client reaches {host}; give the name or address clients connect to"
     for relay in map(str, inputs["relays"]):
         if not _is_endpoint(relay):
             yield f"{_name('relays')}: '{relay}' is not host or host:port; correct or remove it"
+        elif _unread_address(relay):
+            yield _unread_fault("relays", relay, DEFAULT_RELAY_PORT)
     if len(set(map(str, inputs["relays"]))) < len(inputs["relays"]):
         yield f"{_name('relays')}: names a relay twice; remove one of them"
     if inputs["mode"] == "rendezvous" and not inputs["relays"]:
@@ -365,6 +387,13 @@ def _names(inputs: Inputs) -> Iterator[str]:
     fault = _url_fault(str(inputs["api"])) if inputs["api"] else ""
     if fault:
         yield f"{_name('api')}: {fault}"
+
+
+def _unread_fault(variable: str, endpoint: str, port: int) -> str:
+    return (
+        f"{_name(variable)}: hbbs reads an IPv6 address only with its port, and would drop {endpoint} in silence; "
+        f"write [{_unread_address(endpoint)}]:{port}"
+    )
 
 
 def _keys(inputs: Inputs) -> Iterator[str]:
@@ -445,12 +474,29 @@ def _hbbs(inputs: Inputs) -> Iterator[str]:
     for name, lowest, highest in (("database_connections", 1, 1000), ("udp_receive_buffer", 0, 2**31 - 1)):
         if not lowest <= int(inputs[name]) <= highest:
             yield f"{_name(name)}: {inputs[name]} cannot be used; give {lowest} to {highest}"
-    test = str(inputs["self_test"])
+    yield from _self_test(inputs)
+
+
+def _self_test(inputs: Inputs) -> Iterator[str]:
+    """Check whom hbbs asks: it ends itself after 12 s without an answer (`src/rendezvous_server.rs`, `test_hbbs`)."""
+    test, bound = str(inputs["self_test"]), bound_address(inputs)
+    if test in ("auto", "no"):
+        return
     address, port = split_endpoint(test)
-    if test not in ("auto", "no") and not (is_address(address) and _is_port(port)):
+    if not (is_address(address) and _is_port(port) and test.startswith("[") == (":" in address)):
         yield (
             f"{_name('self_test')}: '{test}' is neither auto nor no nor IP:port; give one of these "
             "(with a host name hbbs would end at once)"
+        )
+    elif int(port) != int(inputs["port"]):
+        yield (
+            f"{_name('self_test')}: asks port {port}, but hbbs answers on {_name('port')} ({inputs['port']}), and "
+            "would end itself again and again; give that port, or auto"
+        )
+    elif bound and stays_here(address):
+        yield (
+            f"{_name('self_test')}: asks {address}, but hbbs listens on {_name('bind_address')} ({bound}) alone, and "
+            "would end itself again and again; give that address, or auto"
         )
 
 
@@ -470,6 +516,8 @@ def _deprecated(inputs: Inputs) -> Iterator[str]:
     for server in map(str, inputs["rendezvous_servers"]):
         if not _is_endpoint(server):
             yield f"{_name('rendezvous_servers')}: '{server}' is not host or host:port; correct or remove it"
+        elif _unread_address(server):
+            yield _unread_fault("rendezvous_servers", server, DEFAULT_PORT)
     if not 0 <= int(inputs["serial"]) < 2**31:
         yield f"{_name('serial')}: {inputs['serial']} cannot be used; give 0 to {2**31 - 1}"
     fault = _url_fault(str(inputs["software_url"])) if inputs["software_url"] else ""
@@ -510,6 +558,8 @@ def _hbbr(inputs: Inputs) -> Iterator[str]:
                     f"{_name(name)}: '{address}' is not an IP address; hbbr compares single addresses and knows no "
                     "networks or names, so list each address"
                 )
+            else:
+                yield from _spelling(name, address)
     if not 1024 <= int(inputs["limit_nofile"]) <= 1073741816:
         yield f"{_name('limit_nofile')}: {inputs['limit_nofile']} cannot be used; give 1024 to 1073741816"
     memory = int(inputs["memory_max_mib"])
@@ -520,14 +570,34 @@ def _hbbr(inputs: Inputs) -> Iterator[str]:
         )
 
 
+def _spelling(name: str, address: str) -> Iterator[str]:
+    """Check that an address is spelt as hbbr spells that of a client (`src/relay_server.rs`, `handle_connection`)."""
+    read = ipaddress.ip_address(address)
+    mapped = read.ipv4_mapped if isinstance(read, ipaddress.IPv6Address) else None
+    if mapped:
+        yield (
+            f"{_name(name)}: '{address}' is an IPv4 address in the form of IPv6, and would not match everywhere; "
+            f"write it as {mapped}"
+        )
+    elif str(read) != address:
+        yield f"{_name(name)}: '{address}' would never match, because hbbr compares text; write it as {read}"
+
+
 def _verification(inputs: Inputs) -> Iterator[str]:
-    if int(inputs["verify_timeout"]) < 1:
-        yield f"{_name('verify_timeout')}: {inputs['verify_timeout']} is not a time; give seconds, 1 or more"
+    if not 1 <= int(inputs["verify_timeout"]) <= MAX_TIMEOUT:
+        yield (
+            f"{_name('verify_timeout')}: {inputs['verify_timeout']} cannot be used; give seconds, 1 to {MAX_TIMEOUT:g}"
+        )
     address = str(inputs["verify_address"])
     if address and not is_host(address):
         yield (
             f"{_name('verify_address')}: '{address}' is neither a host name nor an address; "
             "give what clients reach the host by, without a port"
+        )
+    elif inputs["verify"] and stays_here(address):
+        yield (
+            f"{_name('verify_address')}: {address} cannot be proven, because on loopback the ports of the NAT test and "
+            "of the relay are consoles; give an address of the host's network interface"
         )
     where = str(inputs["verify_from"])
     if where not in ("controller", "host", *inputs["inventory_hosts"]):
@@ -626,6 +696,12 @@ def _network_faults(inputs: Inputs, host: Mapping[str, Any]) -> Iterator[str]:
         yield (
             f"{_name('bind_address')}: nothing can listen on {inputs['bind_address']} ({host['bind_fault']}); "
             "give an address of the host, or leave it empty"
+        )
+    proven_at = inputs["verify_address"] or bound_address(inputs) or host["address"]
+    if inputs["verify"] and inputs["verify_from"] == "host" and not proven_at:
+        yield (
+            f"{_name('verify_from')} and {_name('verify_address')}: the host has no address but loopback to prove the "
+            "service at; give it one, or another place to prove it from"
         )
     for name in host["unresolved"]:
         yield (

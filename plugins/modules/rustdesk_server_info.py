@@ -68,6 +68,21 @@ options:
     type: list
     elements: str
     default: [rustdesk-hbbs.service, rustdesk-hbbr.service]
+  commands:
+    description:
+      - For those of O(units) that are to run, the program and its arguments as a list. Only these are judged by what
+        they run and how often they end.
+    type: dict
+    default: {}
+  relays:
+    description: Relays that a running C(hbbs) is to name to clients, spelt as its command line has them.
+    type: list
+    elements: str
+    default: []
+  console_port:
+    description: Port of the console of C(hbbs) on loopback; 0 when it has none there, and is not asked.
+    type: int
+    default: 0
 attributes:
   check_mode:
     support: full
@@ -191,12 +206,12 @@ state_dir_foreign:
   returned: always
   type: bool
 address_lists:
-  description: Those of C(blocklist.txt) and C(blacklist.txt) that exist.
+  description: Those of C(blocklist.txt) and C(blacklist.txt) that hold something.
   returned: always
   type: list
   elements: str
 traps:
-  description: Those of them that are no regular files, so that whoever writes them would be led elsewhere.
+  description: Those of the two that are no regular files, so that whoever writes them would be led elsewhere.
   returned: always
   type: list
   elements: str
@@ -225,6 +240,13 @@ files:
   returned: always
   type: dict
   sample: {/etc/systemd/system/rustdesk-hbbs.service: ""}
+relays_unnamed:
+  description:
+    - Those of O(relays) that C(hbbs) does not name to clients, because it could not resolve them when it started, or
+      finds them down. Empty when it does not answer.
+  returned: always
+  type: list
+  elements: str
 state_dir_kept:
   description: Whether the state directory is there for O(user) and O(group) alone.
   returned: always
@@ -244,7 +266,9 @@ units:
       description: Whether it runs and will run after the next boot too.
       type: bool
     stale:
-      description: Whether it runs, but was started before its configuration, key or program got their present form.
+      description:
+        - Whether it runs, but was started before its configuration, key or program got their present form, or before
+          any of O(relays) could be resolved.
       type: bool
     present:
       description: Whether the deployment left anything of it, which its drop-in directory alone does not tell.
@@ -255,6 +279,18 @@ units:
     shared:
       description: Whether its drop-in directory holds what is not the deployment's.
       type: bool
+    command_fault:
+      description: How what it runs differs from O(commands), without any secret; empty when it does not.
+      type: str
+      sample: >-
+        rustdesk-hbbs.service runs with `--key=` instead of `--key=_`; look for a drop-in with `systemctl cat
+        rustdesk-hbbs.service`
+    restarts:
+      description: How often systemd has started it again by itself.
+      type: int
+    restart_fault:
+      description: That it keeps ending, and how often; empty when it does not.
+      type: str
 """
 
 import contextlib
@@ -263,11 +299,12 @@ import os
 import platform
 import pwd
 import re
+import shlex
 import shutil
 import socket
 import stat
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -283,9 +320,29 @@ DROP_IN = "10-hardening.conf"
 WANTED_BY = "multi-user.target.wants"
 MOUNTS = Path("/proc/self/mountinfo")
 
-ADDRESS_LISTS = ("blocklist.txt", "blacklist.txt")
-STATE_FILES = ("id_ed25519", "id_ed25519.pub", *ADDRESS_LISTS)
+STATE_FILES = ("id_ed25519", "id_ed25519.pub")
 """Files of the state directory that the daemons read when they start and never again."""
+ADDRESS_LISTS = ("blocklist.txt", "blacklist.txt")
+"""Those that only hbbr reads (rustdesk-server `src/relay_server.rs`)."""
+HBBS, HBBR = "rustdesk-hbbs.service", "rustdesk-hbbr.service"
+
+PROC = Path("/proc")
+
+CONSOLE_SECONDS = 2.0
+"""Longest wait for the console's answer; it gives its own client one second (`src/rendezvous_server.rs`)."""
+_CONSOLE_BYTES = 64 * 1024
+
+_RESTLESS_STARTS = 3
+_RESTLESS_SECONDS = 60
+"""A unit keeps ending when it was started again so often, and runs for less than so long.
+
+An hbbs whose self-test fails ends itself every 12 s (rustdesk-server `src/rendezvous_server.rs`, `test_hbbs`).
+"""
+
+_SECRET = re.compile(r"[A-Za-z0-9+/_-]{64,}={0,2}")
+"""What may be a private key: 64 bytes are 86 characters of base64."""
+_SHOWN = 200
+"""Characters of a foreign command line that are shown."""
 
 OWN_STATE = re.compile(r"id_ed25519(\..*)?|db_v2\.sqlite3(-.*)?|bl(ock|ack)list\.txt")
 OWN_INSTALL = re.compile(rf"\d+\.\d+\.\d+(-\d+)?|check-key|{CURRENT}|{re.escape(STAGING)}|lost\+found")
@@ -311,6 +368,9 @@ class Unit:
     present: bool
     drop_in_dir: bool
     shared: bool
+    command_fault: str
+    restarts: int
+    restart_fault: str
 
 
 def free_bytes(path: Path) -> int:
@@ -370,6 +430,14 @@ def is_trap(path: Path) -> bool:
     """Tell whether a path is there and is no regular file."""
     try:
         return not stat.S_ISREG(path.lstat().st_mode)
+    except OSError:
+        return False
+
+
+def holds_something(path: Path) -> bool:
+    """Tell whether a file is there and not empty."""
+    try:
+        return path.stat().st_size > 0
     except OSError:
         return False
 
@@ -449,15 +517,98 @@ def changed_at(paths: list[Path], now: float) -> float:
     return max(changed for changed in times if changed <= now)
 
 
-def unit_states(module: AnsibleModule, names: list[str], files: list[Path]) -> dict[str, Unit]:
+def command_line(pid: str) -> list[str]:
+    """Return the command of a process, nothing when there is none or systemd has not started it yet.
+
+    Until then a service's process is systemd's own, under a name in parentheses or that of systemd-executor.
+    """
+    try:
+        command = [part.decode("utf-8", "replace") for part in (PROC / pid / "cmdline").read_bytes().split(b"\0")[:-1]]
+    except OSError:
+        return []
+    name = Path(command[0]).name if command else ""
+    return [] if name.startswith(("(", "systemd")) else command
+
+
+def shown(arguments: list[str]) -> str:
+    """Write arguments as in a shell, without what may be a secret and not at any length."""
+    if not arguments:
+        return "nothing"
+    texts = [_SECRET.sub("SECRET", argument) for argument in arguments]
+    plain = ["".join(part if part.isprintable() else "?" for part in text) for text in texts]
+    text = shlex.join(plain)
+    return f"`{text}`" if len(text) <= _SHOWN else f"`{text[:_SHOWN]}…`"
+
+
+def command_fault(unit: str, command: list[str], wanted: list[str]) -> str:
+    """Say how a command differs from the wanted one; what starts the program, such as its interpreter, is left out."""
+    programs = [os.path.normpath(argument) if argument.startswith("/") else "" for argument in command]
+    program = os.path.normpath(wanted[0])
+    if not command:
+        return ""
+    if program not in programs:
+        difference = f"runs {shown(command)} instead of {shown([program, *wanted[1:]])}"
+    else:
+        besides, missing = command[programs.index(program) + 1 :], []
+        for argument in wanted[1:]:
+            if argument in besides:
+                besides.remove(argument)
+            else:
+                missing.append(argument)
+        if not besides and not missing:
+            return ""
+        difference = f"runs with {shown(besides)} " + (f"instead of {shown(missing)}" if missing else "besides")
+    return f"{unit} {difference}; look for a drop-in with `systemctl cat {unit}`"
+
+
+def restart_fault(unit: str, restarts: int, seconds: float) -> str:
+    """Say that a unit keeps ending, by how often it was started again and how long it has been running since."""
+    if restarts < _RESTLESS_STARTS or seconds >= _RESTLESS_SECONDS:
+        return ""
+    return (
+        f"{unit} keeps ending: systemd has started it again {restarts} times, the last time {seconds:.0f} s ago; "
+        "its journal says why"
+    )
+
+
+def unnamed_relays(relays: list[str], port: int) -> list[str]:
+    """Ask hbbs on its console which relays it names, and return those of the given ones that it does not.
+
+    A connection from loopback to the port below hbbs's own gets one command answered and is closed; `rs` is answered
+    with a relay on each line, none when none resolved (rustdesk-server `src/rendezvous_server.rs`, `check_cmd`). Of
+    several relays those that are down are left out as well, but never all. Without an answer nothing is known, and
+    nothing returned.
+    """
+    answer = b""
+    end = time.monotonic() + CONSOLE_SECONDS
+    try:
+        with socket.create_connection(("127.0.0.1", port), CONSOLE_SECONDS) as console:
+            console.sendall(b"rs")
+            while True:
+                console.settimeout(max(end - time.monotonic(), 0.01))
+                part = console.recv(_CONSOLE_BYTES)
+                answer += part
+                if not part:
+                    break
+                if len(answer) > _CONSOLE_BYTES:
+                    return []
+    except OSError:
+        return []
+    named = answer.decode("utf-8", "replace").splitlines()
+    return [relay for relay in relays if relay not in named]
+
+
+def unit_states(module: AnsibleModule, files: dict[str, list[Path]], commands: dict[str, list[str]]) -> dict[str, Unit]:
     """Ask systemd for the state of units, and compare their start with the last change of the files they read."""
     systemctl = module.get_bin_path("systemctl") if SYSTEMD.is_dir() else None
-    shown: dict[str, dict[str, str]] = {}
+    told: dict[str, dict[str, str]] = {}
     if systemctl:
-        properties = "Id,LoadState,ActiveState,UnitFileState,NeedDaemonReload,ExecMainStartTimestampMonotonic"
-        _code, out, _err = module.run_command([systemctl, "show", f"--property={properties}", "--", *names])
-        shown = parse_units(out)
-    return {name: unit_state(name, shown.get(name, {}), files) for name in names}
+        properties = (
+            "Id,LoadState,ActiveState,UnitFileState,NeedDaemonReload,ExecMainStartTimestampMonotonic,MainPID,NRestarts"
+        )
+        _code, out, _err = module.run_command([systemctl, "show", f"--property={properties}", "--", *files])
+        told = parse_units(out)
+    return {name: unit_state(name, told.get(name, {}), read, commands.get(name, [])) for name, read in files.items()}
 
 
 def parse_units(out: str) -> dict[str, dict[str, str]]:
@@ -466,8 +617,8 @@ def parse_units(out: str) -> dict[str, dict[str, str]]:
     return {block.get("Id", ""): block for block in blocks}
 
 
-def unit_state(name: str, values: dict[str, str], files: list[Path]) -> Unit:
-    """Judge a unit by its properties and by the files it reads."""
+def unit_state(name: str, values: dict[str, str], files: list[Path], command: list[str]) -> Unit:
+    """Judge a unit by its properties, by the files it reads and, where one is given, by the command it is to run."""
     drop_in_dir = UNIT_DIR / f"{name}.d"
     loaded = values.get("LoadState") == "loaded"
     own = [UNIT_DIR / name, *sorted(drop_in_dir.glob("*.conf"))]
@@ -475,6 +626,7 @@ def unit_state(name: str, values: dict[str, str], files: list[Path]) -> Unit:
     now = time.time()
     # The realtime stamp of systemd has whole seconds only; the monotonic one has microseconds.
     started = now - time.monotonic() + int(values.get("ExecMainStartTimestampMonotonic") or 0) / 1e6
+    restarts = int(values.get("NRestarts") or 0)
     return Unit(
         loaded=loaded,
         active=active,
@@ -483,6 +635,9 @@ def unit_state(name: str, values: dict[str, str], files: list[Path]) -> Unit:
         present=is_left(name, loaded=loaded),
         drop_in_dir=drop_in_dir.is_dir(),
         shared=any(entry != DROP_IN for entry in names_in(drop_in_dir)),
+        command_fault=command_fault(name, command_line(values.get("MainPID") or "0"), command) if command else "",
+        restarts=restarts,
+        restart_fault=restart_fault(name, restarts, now - started) if command and active else "",
     )
 
 
@@ -533,6 +688,15 @@ def look(module: AnsibleModule) -> dict[str, Any]:
     release = installed(install_dir, params["version"], sha256)
     files = [install_dir / CURRENT, *(state_dir / name for name in STATE_FILES)]
     files += [install_dir / CURRENT / program for program in ("hbbs", "hbbr")]
+    lists = [state_dir / name for name in ADDRESS_LISTS]
+    read = {unit: files + lists if unit == HBBR else files for unit in params["units"]}
+    commands = {unit: [str(part) for part in command] for unit, command in params["commands"].items()}
+    units = unit_states(module, read, commands)
+    unnamed: list[str] = []
+    if HBBS in units and units[HBBS].active and params["relays"] and params["console_port"]:
+        unnamed = unnamed_relays(params["relays"], params["console_port"])
+        if len(unnamed) == len(params["relays"]):
+            units[HBBS] = replace(units[HBBS], stale=True)
     archive = Path(params["archive"]) if params["archive"] and architecture in DIRECTORIES else None
     user = account(params["user"])
     return {
@@ -561,12 +725,13 @@ def look(module: AnsibleModule) -> dict[str, Any]:
         "state_dir_exists": state_dir.is_dir(),
         "state_dir_parent_exists": state_dir.parent.is_dir(),
         "state_dir_foreign": foreign_owner(state_dir, user.pw_uid if user else None),
-        "address_lists": [name for name in ADDRESS_LISTS if (state_dir / name).exists()],
-        "traps": [name for name in ADDRESS_LISTS if is_trap(state_dir / name)],
+        "address_lists": [path.name for path in lists if holds_something(path)],
+        "traps": [path.name for path in lists if is_trap(path)],
         "state_dir_kept": is_kept(state_dir, user.pw_uid if user else None, params["group"]),
         "key": asdict(inspect(state_dir)),
         "files": {path: digest_as_wanted(Path(path), str(mode)) for path, mode in params["files"].items()},
-        "units": {name: asdict(unit) for name, unit in unit_states(module, params["units"], files).items()},
+        "units": {name: asdict(unit) for name, unit in units.items()},
+        "relays_unnamed": unnamed,
     }
 
 
@@ -587,6 +752,9 @@ def main() -> None:
             "resolve": {"type": "list", "elements": "str", "default": []},
             "files": {"type": "dict", "default": {}},
             "units": {"type": "list", "elements": "str", "default": ["rustdesk-hbbs.service", "rustdesk-hbbr.service"]},
+            "commands": {"type": "dict", "default": {}},
+            "relays": {"type": "list", "elements": "str", "default": []},
+            "console_port": {"type": "int", "default": 0},
         },
         supports_check_mode=True,
     )

@@ -5,7 +5,9 @@ from __future__ import annotations
 import ast
 import asyncio
 import contextlib
+import errno
 import json
+import os
 import re
 import socket
 import subprocess
@@ -589,6 +591,42 @@ def test_no_way_there_is_told_from_a_refusal() -> None:
     assert red(report) == all_of(PROOFS[1:], Cause.UNREACHABLE)
     assert "outbound rules" in proof(report, "rendezvous_udp").remedy
     assert "21116/udp" in proof(report, "rendezvous_udp").remedy
+
+
+def without_ipv6(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let this be a machine whose kernel has no IPv6: it refuses the socket itself."""
+
+    class Socket(socket.socket):
+        def __init__(self, family: int = socket.AF_INET, *arguments: Any, **options: Any) -> None:
+            if family == socket.AF_INET6:
+                raise OSError(errno.EAFNOSUPPORT, os.strerror(errno.EAFNOSUPPORT))
+            super().__init__(family, *arguments, **options)
+
+    monkeypatch.setattr(socket, "socket", Socket)
+
+
+def test_a_machine_without_ipv6_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    without_ipv6(monkeypatch)
+    report = probe(Target.parse("2001:db8::1", key=KEY), PROOFS, TIMEOUT)
+    assert red(report) == all_of(PROOFS[1:], Cause.UNREACHABLE)
+    for name in ("rendezvous_udp", "rendezvous_tcp"):
+        assert "cannot be reached (Address family not supported by protocol)" in proof(report, name).detail
+
+
+def test_a_machine_without_ipv6_proves_over_ipv4(monkeypatch: pytest.MonkeyPatch) -> None:
+    site = Site()
+    found = [Address(socket.AF_INET6, ("2001:db8::1", 0, 0, 0)), Address(socket.AF_INET, (site.address, 0))]
+
+    async def look_up(_name: str, _seconds: float) -> list[Address]:
+        return found
+
+    monkeypatch.setattr(probe_network, "_look_up", look_up)
+    with site.running():
+        without_ipv6(monkeypatch)
+        report = probe(Target.parse("rustdesk.test", site.port, key=KEY), PROOFS, TIMEOUT, allow_loopback=True)
+        monkeypatch.undo()
+    assert red(report) == {}
+    assert report.address == site.address
 
 
 # --- Arguments --------------------------------------------------------------------------------

@@ -108,6 +108,12 @@ CASES = {
     "relay that does not resolve": Case(
         ("rustdesk_server_relays", "nowhere.lab.test"), {"relays": ["nowhere.lab.test"]}
     ),
+    "self-test of another port": Case(("rustdesk_server_self_test", "21117"), {"self_test": "127.0.0.1:21117"}),
+    "proofs on loopback": Case(("rustdesk_server_verify_address", "consoles"), {"verify_address": "127.0.0.1"}),
+    "proofs that take too long": Case(("rustdesk_server_verify_timeout", "1 to 20"), {"verify_timeout": 30}),
+    "address in another spelling": Case(
+        ("rustdesk_server_blocked_addresses", "2001:db8::7"), {"blocked_addresses": ["2001:DB8:0:0:0:0:0:7"]}
+    ),
     "unknown architecture": Case(("rustdesk_server_architecture", "riscv64"), {"architecture": "riscv64"}),
     "another architecture": Case(("rustdesk_server_architecture", "x86_64"), {"architecture": "arm64"}),
     "vulnerable version": Case(("rustdesk_server_version", "1.1.16 or newer"), {"version": "1.1.14"}),

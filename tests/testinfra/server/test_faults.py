@@ -79,14 +79,32 @@ def unit_line(daemon: str, arguments: str) -> str:
             {"key_accepted"},
             id="key argument of the rendezvous server that swallowed the next line",
         ),
+        pytest.param(
+            "hbbs", unit_line("hbbs", "--port=21116 --key=PUBLIC"), set(), id="rendezvous server that signs nothing"
+        ),
     ],
 )
 def test_wrong_key_argument_is_told(on: Callable[[str], Host], daemon: str, line: str, expected: set[str]) -> None:
-    with drop_in(on(SERVER), daemon, line):
+    host = on(SERVER)
+    with drop_in(host, daemon, line.replace("PUBLIC", host.check_output("cat %s/id_ed25519.pub", STATE))):
         failed, message = failed_proofs(SERVER)
     assert failed == expected
     assert all(name in message for name in expected)
-    assert f"rustdesk-{daemon}" in message or daemon in message
+    assert f"systemctl cat rustdesk-{daemon}.service" in message
+    assert deploy(SERVER).changed == 0
+
+
+def test_daemon_that_keeps_ending_is_told(on: Callable[[str], Host]) -> None:
+    """Between its ends every proof passes."""
+    host = on(SERVER)
+    restarts = "$(systemctl show --property=NRestarts --value rustdesk-hbbs)"
+    with drop_in(host, "hbbs", "RuntimeMaxSec=4\\nKillSignal=SIGKILL"):
+        host.check_output("timeout 60 sh -c %s", f"until [ {restarts} -ge 3 ]; do sleep 0.2; done")
+        done = play(SERVER, {"rustdesk_server_verify_timeout": 1})
+    host.check_output("systemctl reset-failed rustdesk-hbbs")
+    assert done.status != 0
+    assert "rustdesk-hbbs.service keeps ending" in done.failure(SERVER)
+    assert deploy(SERVER).changed == 0
 
 
 @pytest.mark.parametrize(

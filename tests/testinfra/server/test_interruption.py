@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.testinfra.plays import deploy, play
+from tests.testinfra.server.consoles import console
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -80,3 +81,21 @@ def test_change_killed_before_the_restart(on: Callable[[str], Host], runs: bool)
         assert "SINGLE_BANDWIDTH=77" in environment_of(host, "hbbr")
     finally:
         deploy(SERVER)
+
+
+def test_emptied_list_killed_before_the_restart(on: Callable[[str], Host]) -> None:
+    """hbbr goes on refusing whom it has read about; the next run has to see it, and leaves hbbs alone."""
+    host = on(SERVER)
+    number = "systemctl show --property=MainPID --value rustdesk-hbbs"
+    hbbs = host.check_output(number)
+    deploy(SERVER, rustdesk_server_blocked_addresses=["192.0.2.77"])
+    try:
+        assert "192.0.2.77" in console(host, 21117, "blocklist")
+        killed_before("service | Notice what a running daemon has missed")
+        assert "192.0.2.77" in console(host, 21117, "blocklist")
+    finally:
+        done = deploy(SERVER)
+    assert "192.0.2.77" not in console(host, 21117, "blocklist")
+    assert "Restart hbbr" in done.changes(SERVER)
+    assert host.check_output(number) == hbbs
+    assert deploy(SERVER).changed == 0

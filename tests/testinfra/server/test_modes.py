@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.testinfra.plays import deploy, play
+from tests.testinfra.server.consoles import console
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -13,10 +14,6 @@ if TYPE_CHECKING:
     from testinfra.host import Host
 
 SERVER = "server-deb13"
-CONSOLE = (
-    'python3 -c \'import socket, sys; s = socket.create_connection(("127.0.0.1", int(sys.argv[1]))); '
-    "s.sendall(sys.argv[2].encode()); print(s.makefile().read())' {0} {1}"
-)
 
 
 @pytest.fixture
@@ -24,12 +21,6 @@ def restored() -> Iterator[None]:
     """End with the server as the inventory wants it."""
     yield
     deploy(SERVER)
-
-
-def console(host: Host, port: int, command: str) -> str:
-    """Ask a daemon on its console, which answers to its own machine only."""
-    answer: str = host.check_output(CONSOLE.format(port, command))
-    return answer
 
 
 def address(host: Host) -> str:
@@ -48,6 +39,30 @@ def test_rendezvous_mode_names_its_relays_and_runs_none(on: Callable[[str], Host
     assert "relay-deb13.lab.test" in named
     assert "server-deb12.lab.test:21117" in named
     assert deploy(SERVER, rustdesk_server_mode="rendezvous", rustdesk_server_relays=relays).changed == 0
+
+
+@pytest.mark.usefixtures("restored")
+def test_relay_that_did_not_resolve_when_hbbs_started_is_named_again(on: Callable[[str], Host]) -> None:
+    """hbbs drops it for ever, and clients look for a relay on the server's next port."""
+    host = on(SERVER)
+    late = "late-relay.lab.test"
+    mode = {"rustdesk_server_mode": "rendezvous", "rustdesk_server_relays": [late]}
+    host.check_output("cp /etc/hosts /root/hosts && cp /etc/hosts /root/hosts.late")
+    host.check_output("echo 192.0.2.10 %s >>/root/hosts.late && cat /root/hosts.late >/etc/hosts", late)
+    try:
+        deploy(SERVER, **mode)
+        assert late in console(host, 21115, "relay-servers")
+        # The container's file can be written, but not replaced.
+        host.check_output("cat /root/hosts >/etc/hosts && systemctl restart rustdesk-hbbs")
+        listening = "until ss -Hltn 'sport = 21115' | grep -q .; do sleep 0.1; done"
+        host.check_output("timeout 30 sh -c %s", listening)
+        assert late not in console(host, 21115, "relay-servers")
+        host.check_output("cat /root/hosts.late >/etc/hosts")
+        assert "Restart hbbs" in deploy(SERVER, **mode).changes(SERVER)
+        assert late in console(host, 21115, "relay-servers")
+        assert deploy(SERVER, **mode).changed == 0
+    finally:
+        host.check_output("cat /root/hosts >/etc/hosts && rm /root/hosts /root/hosts.late")
 
 
 @pytest.mark.usefixtures("restored")

@@ -52,7 +52,10 @@ def test_removal_keeps_the_key_and_takes_the_rest(on: Callable[[str], Host]) -> 
         assert host.file(f"{STATE}/db_v2.sqlite3").exists
         assert deploy(SERVER, rustdesk_server_state="absent").changed == 0
         removed = snapshot(host)
-        assert play(SERVER, {}, "--check").status == 0
+        listed = {"rustdesk_server_blocked_addresses": ["192.0.2.77"]}
+        for variables in ({}, listed):
+            checked = play(SERVER, variables, "--check")
+            assert checked.status == 0, checked.failure(SERVER)
         assert snapshot(host) == removed
     finally:
         deploy(SERVER)

@@ -39,6 +39,11 @@ def test_relays_are_listed_and_replaced(hbbs: Hbbs) -> None:
     assert answer("tg nonsense") == answer("tg") == ""
 
 
+def test_an_empty_list_of_addresses_names_nobody(tmp_path: Path) -> None:
+    (tmp_path / "blocklist.txt").touch()
+    assert RelayServer("KEY", Bandwidth(), tmp_path).blocklist <= {""}
+
+
 def test_switching_the_relay_on_empties_the_list_as_upstream_does(hbbs: Hbbs) -> None:
     answer = hbbs.server._console.answer
     answer("rs 127.0.0.1")

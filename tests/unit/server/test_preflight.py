@@ -230,7 +230,7 @@ CASES: dict[str, tuple[Variables, list[str]]] = {
             "rustdesk_server_relay_prot: the role has no such variable",
             "rustdesk_server_relays: has to be a list, but is text",
             "rustdesk_server_user: must not be root",
-            "rustdesk_server_verify_timeout: 0 is not a time",
+            "rustdesk_server_verify_timeout: 0 cannot be used",
         ],
     ),
     "a_template": ({"rustdesk_server_port": "{{ 22000 + 1 }}", "rustdesk_server_relays": "{{ ['192.0.2.1'] }}"}, []),
@@ -416,6 +416,16 @@ def test_the_look_is_told_what_is_wanted(met: Run) -> None:
     assert look["ports"] == ["31115/tcp", "31116/tcp", "31116/udp", "31118/tcp", "31117/tcp", "31119/tcp"]
     assert look["files"]["/srv/programs/check-key"] == "0755"
     assert look["check_mode"] is True
+    assert look["commands"]["rustdesk-hbbs.service"] == [
+        "/srv/programs/current/hbbs",
+        "--port=31116",
+        "--key=_",
+        "--bind=192.0.2.1",
+        "--relay-servers=relay.example.org:21117",
+    ]
+    assert look["commands"]["rustdesk-hbbr.service"][0] == "/srv/programs/current/hbbr"
+    # Bound to one address, hbbs has no console on loopback.
+    assert (look["relays"], look["console_port"]) == (["relay.example.org:21117"], 0)
 
 
 def test_faults_of_the_host_and_of_the_variables_come_together(met: Run) -> None:

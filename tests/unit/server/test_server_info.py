@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import grp
 import hashlib
 import json
@@ -9,6 +10,8 @@ import os
 import platform
 import pwd
 import socket
+import struct
+import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,10 +24,12 @@ from ansible.module_utils.release import DIRECTORIES, MACHINES, install
 from .support import GROUP, USER, Archive, as_nobody, evaluated, pair, release_archive, run_module, tree
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 PAIR = pair(1)
 HBBS, HBBR = "rustdesk-hbbs.service", "rustdesk-hbbr.service"
+NUMBERS = {HBBS: 4711, HBBR: 4712}
+"""Their processes."""
 
 
 class Host:
@@ -37,8 +42,9 @@ class Host:
         self.unit_dir = root / "units"
         self.systemd = root / "systemd"
         self.tools = root / "bin"
+        self.proc = root / "proc"
         self.shown = root / "shown"
-        for directory in (self.install_dir, self.state_dir, self.unit_dir, self.systemd, self.tools):
+        for directory in (self.install_dir, self.state_dir, self.unit_dir, self.systemd, self.tools, self.proc):
             directory.mkdir(parents=True)
         self.says("")
 
@@ -55,23 +61,35 @@ class Host:
         return log.read_text(encoding="ascii").splitlines() if log.exists() else []
 
     def runs(
-        self, *, since: float, active: str = "active", reload: str = "no", units: tuple[str, ...] = (HBBS, HBBR)
+        self,
+        *,
+        since: float,
+        active: str = "active",
+        reload: str = "no",
+        units: tuple[str, ...] = (HBBS, HBBR),
+        restarts: int = 0,
     ) -> None:
-        """Let the units run since a moment of the monotonic clock, in seconds."""
+        """Let the units run since a moment of the monotonic clock, in seconds, each with a number of its own."""
         self.says(
             "\n".join(
                 f"Id={unit}\nLoadState=loaded\nActiveState={active}\nUnitFileState=enabled\nNeedDaemonReload={reload}\n"
-                f"ExecMainStartTimestampMonotonic={int(since * 1e6)}\n"
+                f"ExecMainStartTimestampMonotonic={int(since * 1e6)}\nMainPID={NUMBERS[unit]}\nNRestarts={restarts}\n"
                 for unit in units
             )
         )
+
+    def commanded(self, unit: str, *command: str) -> None:
+        """Let a unit's process have been started by a command."""
+        process = self.proc / str(NUMBERS[unit])
+        process.mkdir(exist_ok=True)
+        (process / "cmdline").write_bytes(b"".join(argument.encode() + b"\0" for argument in command))
 
     def deploy(self, archive: Archive) -> None:
         install(archive.path, self.install_dir, "1.1.16", "amd64", archive.sha256)
         (self.install_dir / "check-key").touch()
         for name, text in (("id_ed25519", PAIR.private_text), ("id_ed25519.pub", PAIR.public_text)):
             (self.state_dir / name).write_text(text, encoding="ascii")
-        (self.state_dir / "blocklist.txt").touch()
+        (self.state_dir / "blocklist.txt").write_text("192.0.2.9\n", encoding="ascii")
         for unit in (HBBS, HBBR):
             (self.unit_dir / unit).touch()
             (self.unit_dir / f"{unit}.d").mkdir()
@@ -96,6 +114,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     made = Host(tmp_path / "host")
     monkeypatch.setattr(info, "UNIT_DIR", made.unit_dir)
     monkeypatch.setattr(info, "SYSTEMD", made.systemd)
+    monkeypatch.setattr(info, "PROC", made.proc)
     monkeypatch.setenv("PATH", f"{made.tools}:{os.environ['PATH']}")
     return made
 
@@ -109,6 +128,10 @@ def archive(tmp_path: Path) -> Archive:
 def deployed(host: Host, archive: Archive) -> Host:
     host.deploy(archive)
     return host
+
+
+QUIET = {"command_fault": "", "restarts": 0, "restart_fault": ""}
+"""What there is to say of a unit that does nothing unusual."""
 
 
 def a_moment() -> None:
@@ -127,7 +150,7 @@ def test_a_bare_host(host: Host) -> None:
     assert (result["archive_fault"], result["bind_fault"], result["occupied"], result["unresolved"]) == ("", "", [], [])
     assert result["foreign"] == {"install_dir": [], "state_dir": []}
     assert result["key"]["state"] == "absent"
-    unit = dict.fromkeys(("loaded", "active", "up", "stale", "present", "drop_in_dir", "shared"), False)
+    unit = dict.fromkeys(("loaded", "active", "up", "stale", "present", "drop_in_dir", "shared"), False) | QUIET
     assert result["units"] == {HBBS: unit, HBBR: unit}
     assert (result["systemd"], result["env_file"], result["address_lists"]) == (True, False, [])
 
@@ -145,7 +168,8 @@ def test_a_deployed_host(deployed: Host, archive: Archive) -> None:
         "public_file_fits": True,
     }
     assert result["address_lists"] == ["blocklist.txt"]
-    unit = dict.fromkeys(("loaded", "active", "up", "present", "drop_in_dir"), True) | {"stale": False, "shared": False}
+    running = dict.fromkeys(("loaded", "active", "up", "present", "drop_in_dir"), True)
+    unit = running | {"stale": False, "shared": False} | QUIET
     assert result["units"] == {HBBS: unit, HBBR: unit}
 
 
@@ -205,13 +229,13 @@ TOUCHED: dict[str, Callable[[Host], Path]] = {
 def test_a_daemon_is_stale_when_what_it_read_has_changed(name: str, deployed: Host) -> None:
     a_moment()
     deployed.runs(since=time.monotonic())
-    assert deployed.looked_at()["units"][HBBS]["stale"] is False
+    assert not any(unit["stale"] for unit in deployed.looked_at()["units"].values())
     a_moment()
     # Contents do not matter, and the time of the last write can be set: the inode's own time cannot.
     TOUCHED[name](deployed).chmod(0o600)
     os.utime(TOUCHED[name](deployed), (0, 0))
     units = deployed.looked_at()["units"]
-    assert units[HBBS]["stale"] is True
+    assert units[HBBS]["stale"] is (name != "list of addresses")
     assert units[HBBR]["stale"] is (name not in ("unit", "drop-in"))
 
 
@@ -282,6 +306,7 @@ def test_units_are_asked_for_in_one_call(host: Host) -> None:
     assert call.startswith("show --property=Id,")
     asked = set(call.split()[1].removeprefix("--property=").split(","))
     assert {"ActiveState", "UnitFileState", "NeedDaemonReload", "ExecMainStartTimestampMonotonic"} <= asked
+    assert {"MainPID", "NRestarts"} <= asked
     assert call.endswith(f"-- {HBBS} {HBBR}")
 
 
@@ -343,6 +368,180 @@ def test_without_systemd_nothing_is_asked(host: Host) -> None:
 def test_without_systemctl_the_rest_is_told(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ansible.module_utils.basic.AnsibleModule.get_bin_path", lambda *_arguments: None)
     assert host.looked_at()["units"][HBBS]["active"] is False
+
+
+# --- What a unit really runs ------------------------------------------------------------------------------------------
+
+PROGRAM = "/opt/rustdesk-server/current/hbbs"
+WANTED = [PROGRAM, "--port=21116", "--key=_"]
+SECRET = pair(2).private_text
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        WANTED,
+        [PROGRAM, "--key=_", "--port=21116"],
+        # What starts it: the interpreter of a script, or env with a variable that systemd cannot set.
+        ["/usr/bin/python3", "-I", *WANTED],
+        ["/usr/bin/env", "LOCAL-IP=192.0.2.1", *WANTED],
+        # systemd has forked, and the program is still to come.
+        ["(hbbs)"],
+        ["/usr/lib/systemd/systemd-executor", "--deserialize", "37"],
+        [],
+    ],
+)
+def test_a_daemon_with_its_arguments_is_not_accused(command: list[str], host: Host) -> None:
+    host.runs(since=time.monotonic())
+    host.commanded(HBBS, *command)
+    assert host.looked_at(commands={HBBS: WANTED})["units"][HBBS]["command_fault"] == ""
+    with_slash = ["/opt/rustdesk-server//current/hbbs", *WANTED[1:]]
+    assert host.looked_at(commands={HBBS: with_slash})["units"][HBBS]["command_fault"] == ""
+
+
+LOOK = f"; look for a drop-in with `systemctl cat {HBBS}`"
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        # hbbs signs nothing with a key that is neither - nor _ nor a secret one, and every proof over the wire passes.
+        ([*WANTED[:2], f"--key={PAIR.public_text}"], f"`--key={PAIR.public_text}` instead of `--key=_`"),
+        ([*WANTED[:2], f"--key={SECRET}"], "`--key=SECRET` instead of `--key=_`"),
+        ([*WANTED[:2], "-k", SECRET], "`-k SECRET` instead of `--key=_`"),
+        ([*WANTED[:2], f"--key={SECRET} Environment=X"], "`'--key=SECRET Environment=X'` instead of `--key=_`"),
+        ([*WANTED[:2], "--key=_ Environment=X=Y"], "`'--key=_ Environment=X=Y'` instead of `--key=_`"),
+        ([*WANTED[:2], "--key="], "`--key=` instead of `--key=_`"),
+        ([*WANTED[:2], "--key=a\nb"], "`'--key=a?b'` instead of `--key=_`"),
+        ([*WANTED, "--mask=10.0.0.0/8"], "`--mask=10.0.0.0/8` besides"),
+        (WANTED[:2], "nothing instead of `--key=_`"),
+        ([*WANTED, "--key=_"], "`--key=_` besides"),
+        (["/usr/bin/hbbs", *WANTED[1:]], f"`/usr/bin/hbbs --port=21116 --key=_` instead of `{' '.join(WANTED)}`"),
+    ],
+)
+def test_other_arguments_are_told_without_a_secret(command: list[str], said: str, host: Host) -> None:
+    host.runs(since=time.monotonic())
+    host.commanded(HBBS, *command)
+    result = host.looked_at(commands={HBBS: WANTED})
+    runs = "runs" if command[0] != PROGRAM else "runs with"
+    assert result["units"][HBBS]["command_fault"] == f"{HBBS} {runs} {said}{LOOK}"
+    assert result["units"][HBBR]["command_fault"] == ""
+    assert SECRET[:20] not in json.dumps(result["units"])
+
+
+def test_a_long_command_line_is_cut(host: Host) -> None:
+    host.runs(since=time.monotonic())
+    host.commanded(HBBS, "sh", "-c", "a. " * 5000)
+    assert len(host.looked_at(commands={HBBS: WANTED})["units"][HBBS]["command_fault"]) < 600
+
+
+def test_a_unit_nobody_asks_about_is_not_judged(host: Host) -> None:
+    host.runs(since=time.monotonic(), restarts=99)
+    host.commanded(HBBS, "/bin/sleep")
+    unit = host.looked_at()["units"][HBBS]
+    assert (unit["command_fault"], unit["restart_fault"], unit["restarts"]) == ("", "", 99)
+
+
+@pytest.mark.parametrize(
+    ("restarts", "ago", "active", "told"),
+    [
+        (0, 1, "active", False),
+        # A daemon that was killed once has come back, as it is to.
+        (2, 1, "active", False),
+        (3, 1, "active", True),
+        (40, 59, "active", True),
+        (40, 61, "active", False),
+        (40, 1, "activating", True),
+        (40, 1, "inactive", False),
+    ],
+)
+def test_a_unit_that_keeps_ending_is_told(restarts: int, ago: float, active: str, told: bool, host: Host) -> None:
+    host.runs(since=time.monotonic() - ago, restarts=restarts, active=active)
+    unit = host.looked_at(commands={HBBS: WANTED})["units"][HBBS]
+    assert unit["restarts"] == restarts
+    assert bool(unit["restart_fault"]) is told
+    if told:
+        assert unit["restart_fault"] == (
+            f"{HBBS} keeps ending: systemd has started it again {restarts} times, the last time {ago:.0f} s ago; "
+            "its journal says why"
+        )
+
+
+# --- What hbbs names to clients ---------------------------------------------------------------------------------------
+
+RELAYS = ["a.example.org", "b.example.org:21117"]
+
+
+@contextlib.contextmanager
+def a_console(answer: bytes | None) -> Iterator[tuple[int, list[bytes]]]:
+    """A console that gives an answer, or for None closes with a reset; and what it was asked."""
+    asked: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    connection = server.accept()[0]
+                    with connection:
+                        if answer is None:
+                            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                        else:
+                            asked.append(connection.recv(1024))
+                            connection.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield server.getsockname()[1], asked
+        finally:
+            server.shutdown(socket.SHUT_RDWR)
+            thread.join()
+
+
+@pytest.mark.parametrize(
+    ("answer", "unnamed", "stale"),
+    [
+        (b"", RELAYS, True),
+        (b"another.example.org\n", RELAYS, True),
+        (b"a.example.org\n", RELAYS[1:], False),
+        (b"b.example.org:21117\na.example.org\n", [], False),
+        (b"\xff\n", RELAYS, True),
+        # No answer says nothing: hbbs may be about to start.
+        (None, [], False),
+    ],
+)
+def test_hbbs_that_names_no_relay_is_stale(
+    answer: bytes | None, unnamed: list[str], stale: bool, deployed: Host
+) -> None:
+    a_moment()
+    deployed.runs(since=time.monotonic())
+    with a_console(answer) as (port, asked):
+        result = deployed.looked_at(relays=RELAYS, console_port=port)
+        assert asked == ([] if answer is None else [b"rs"])
+    assert result["relays_unnamed"] == unnamed
+    assert (result["units"][HBBS]["stale"], result["units"][HBBR]["stale"]) == (stale, False)
+
+
+def test_nobody_is_asked_where_there_is_nothing_to_ask(deployed: Host) -> None:
+    a_moment()
+    deployed.runs(since=time.monotonic())
+    with a_console(b"") as (port, asked):
+        assert deployed.looked_at(console_port=port)["relays_unnamed"] == []
+        assert deployed.looked_at(relays=RELAYS)["relays_unnamed"] == []
+        deployed.runs(since=time.monotonic(), active="inactive")
+        assert deployed.looked_at(relays=RELAYS, console_port=port)["relays_unnamed"] == []
+        assert asked == []
+
+
+def test_a_console_that_does_not_answer_is_not_waited_for(deployed: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(info, "CONSOLE_SECONDS", 0.2)
+    deployed.runs(since=time.monotonic())
+    began = time.monotonic()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        result = deployed.looked_at(relays=RELAYS, console_port=server.getsockname()[1])
+    assert result["relays_unnamed"] == []
+    assert deployed.looked_at(relays=RELAYS, console_port=1)["relays_unnamed"] == []
+    assert time.monotonic() - began < 5
 
 
 # --- What is in the way -----------------------------------------------------------------------------------------------
@@ -478,6 +677,17 @@ def test_a_state_directory_of_somebody_else_is_noticed(names: list[str], foreign
     # In the directory of the service's user lies what the operator put there.
     assert info.foreign_state(tmp_path, os.geteuid()) == []
     assert info.foreign_state(tmp_path / "missing", None) == []
+
+
+def test_a_list_that_was_emptied_keeps_its_restart_pending(deployed: Host) -> None:
+    """A removed one would be forgotten when the run ends before the restart, while hbbr goes on with what it read."""
+    a_moment()
+    deployed.runs(since=time.monotonic())
+    a_moment()
+    (deployed.state_dir / "blocklist.txt").write_text("", encoding="ascii")
+    result = deployed.looked_at()
+    assert result["address_lists"] == []
+    assert result["units"][HBBR]["stale"] is True
 
 
 @pytest.mark.parametrize("name", ["blocklist.txt", "blacklist.txt"])

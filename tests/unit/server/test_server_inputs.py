@@ -80,12 +80,21 @@ BAD: list[tuple[str, dict[str, object], str]] = [
     ("host", {"host": "a" * 64 + ".example.org"}, "is neither a host name nor an address"),
     ("host", {"host": ".".join(["a" * 60] * 5)}, "is neither a host name nor an address"),
     ("host", {"host": "fe80::1%eth0"}, "is neither a host name nor an address"),
+    ("host", {"host": "127.0.0.1"}, "no client reaches 127.0.0.1; give the name or address clients connect to"),
+    ("host", {"host": "::1"}, "no client reaches ::1; give the name or address clients connect to"),
     ("relays", {"relays": ["relay.example.org:0"]}, "'relay.example.org:0' is not host or host:port"),
     ("relays", {"relays": ["relay.example.org:70000"]}, "is not host or host:port; correct or remove it"),
     ("relays", {"relays": ["a.example.org,b.example.org"]}, "is not host or host:port"),
     ("relays", {"relays": [""]}, "'' is not host or host:port"),
     ("relays", {"relays": ["relay.example.org:"]}, "is not host or host:port"),
     ("relays", {"relays": ["a.example.org", "a.example.org"]}, "names a relay twice; remove one of them"),
+    (
+        "relays",
+        {"relays": ["2001:db8::3"]},
+        "hbbs reads an IPv6 address only with its port, and would drop 2001:db8::3 in silence; write",
+    ),
+    ("relays", {"relays": ["[2001:db8::3]"]}, "would drop [2001:db8::3] in silence; write [2001:db8::3]:21117"),
+    ("rendezvous_servers", {"rendezvous_servers": ["2001:db8::3"]}, "in silence; write [2001:db8::3]:21116"),
     (
         "relays",
         {"mode": "rendezvous"},
@@ -348,6 +357,27 @@ BAD: list[tuple[str, dict[str, object], str]] = [
     ("self_test", {"self_test": "192.0.2.1"}, "is neither auto nor no nor IP:port"),
     ("self_test", {"self_test": "192.0.2.1:0"}, "is neither auto nor no nor IP:port"),
     ("self_test", {"self_test": ""}, "is neither auto nor no nor IP:port"),
+    ("self_test", {"self_test": "[192.0.2.1]:21116"}, "is neither auto nor no nor IP:port"),
+    (
+        "self_test",
+        {"self_test": "127.0.0.1:21117"},
+        "asks port 21117, but hbbs answers on rustdesk_server_port (21116), and would end itself again and again; give",
+    ),
+    (
+        "self_test",
+        {"self_test": "[::1]:21116", "port": 31116, "relay_port": 31117},
+        "asks port 21116, but hbbs answers on",
+    ),
+    (
+        "self_test",
+        {
+            "self_test": "127.0.0.1:21116",
+            "bind_address": "192.0.2.1",
+            "version": "1.1.17",
+            "archive_sha256": DIGEST,
+        },
+        "asks 127.0.0.1, but hbbs listens on rustdesk_server_bind_address (192.0.2.1) alone, and would end itself",
+    ),
     ("udp_receive_buffer", {"udp_receive_buffer": -1}, "-1 cannot be used; give 0 to 2147483647"),
     ("udp_receive_buffer", {"udp_receive_buffer": 2**31}, "cannot be used; give 0 to 2147483647"),
     ("lan_mask", {"lan_mask": "192.168.0.0"}, "is not an IPv4 network; give one such as 192.168.0.0/16"),
@@ -407,6 +437,17 @@ BAD: list[tuple[str, dict[str, object], str]] = [
         "knows no networks or names, so list each address",
     ),
     ("slowed_addresses", {"slowed_addresses": [""]}, "'' is not an IP address"),
+    (
+        "blocked_addresses",
+        {"blocked_addresses": ["2001:DB8:0:0:0:0:0:7"]},
+        "'2001:DB8:0:0:0:0:0:7' would never match, because hbbr compares text; write it as 2001:db8::7",
+    ),
+    ("slowed_addresses", {"slowed_addresses": ["2001:db8::0007"]}, "write it as 2001:db8::7"),
+    (
+        "slowed_addresses",
+        {"slowed_addresses": ["::ffff:192.0.2.1"]},
+        "is an IPv4 address in the form of IPv6, and would not match everywhere; write it as 192.0.2.1",
+    ),
     # Both.
     ("limit_nofile", {"limit_nofile": 1000}, "1000 cannot be used; give 1024 to 1073741816"),
     ("limit_nofile", {"limit_nofile": 2**31}, "cannot be used; give 1024 to 1073741816"),
@@ -428,7 +469,16 @@ BAD: list[tuple[str, dict[str, object], str]] = [
         {"verify_address": "server:21116"},
         "is neither a host name nor an address; give what clients reach",
     ),
-    ("verify_timeout", {"verify_timeout": 0}, "0 is not a time; give seconds, 1 or more"),
+    ("verify_timeout", {"verify_timeout": 0}, "0 cannot be used; give seconds, 1 to 20"),
+    ("verify_timeout", {"verify_timeout": 21}, "21 cannot be used; give seconds, 1 to 20"),
+    (
+        "verify_address",
+        {"verify_address": "127.0.0.1"},
+        "127.0.0.1 cannot be proven, because on loopback the ports of the NAT test and of the relay are consoles; give",
+    ),
+    ("verify_address", {"verify_address": "::1", "verify_from": "host"}, "::1 cannot be proven"),
+    ("verify_address", {"verify_address": "::ffff:127.0.0.1"}, "cannot be proven, because on loopback"),
+    ("verify_address", {"verify_address": "0.0.0.0"}, "cannot be proven, because on loopback"),
     # Characters.
     (
         "archive_mirror",
@@ -500,7 +550,7 @@ GOOD: dict[str, dict[str, object]] = {
     "defaults": {},
     "relay": {"mode": "relay", "public_key": PAIR.public_text},
     "rendezvous": {"mode": "rendezvous", "relays": ["relay.example.org"]},
-    "addresses": {"host": "2001:db8::1", "relays": ["192.0.2.1", "[2001:db8::2]:21117", "2001:db8::3", "a.b:1"]},
+    "addresses": {"host": "2001:db8::1", "relays": ["192.0.2.1", "[2001:db8::2]:21117", "a.b:1"]},
     "one label": {"host": "server", "verify_address": "server."},
     "digits": {"host": "3com.example.org", "relays": ["1.2.3.4.example.org"]},
     "ports as text": {"port": "4000", "relay_port": "4001"},
@@ -519,6 +569,7 @@ GOOD: dict[str, dict[str, object]] = {
     "places": {"install_dir": "/usr/local/rustdesk", "state_dir": "/srv/rustdesk/state/"},
     "hbbs": {
         "self_test": "[2001:db8::1]:21116",
+        "port": "21116",
         "udp_receive_buffer": 52428800,
         "lan_mask": "192.168.7.1/16",
         "lan_address": "192.168.0.1",
@@ -541,6 +592,14 @@ GOOD: dict[str, dict[str, object]] = {
         "memory_max_mib": 0,
     },
     "verification": {"verify_from": "client", "verify_address": "192.0.2.1", "verify_timeout": 1},
+    "longest verification": {"verify_timeout": 20},
+    "an address for who does not verify": {"verify": False, "verify_address": "127.0.0.1"},
+    "self-test of the bound address": {
+        "self_test": "192.0.2.1:21116",
+        "bind_address": "192.0.2.1",
+        "version": "1.1.17",
+        "archive_sha256": DIGEST,
+    },
     # Who takes a server back need not be able to deploy it.
     "absent": {"state": "absent", "host": "", "version": "1.0.0", "archive_file": NOWHERE, "private_key": "garbage"},
 }
@@ -630,6 +689,7 @@ HOST: dict[str, Any] = {
     "machine": "x86_64",
     "architecture": "amd64",
     "systemd": True,
+    "address": "192.0.2.7",
     "release_fault": "version 1.1.16 is not installed",
     "archive_fault": "",
     "occupied": [],
@@ -749,6 +809,12 @@ MEETINGS: list[tuple[str, dict[str, object], dict[str, object], str]] = [
         "the host cannot resolve a.example.org, and",
     ),
     (
+        "verify_from and verify_address",
+        {"verify_from": "host"},
+        {"address": ""},
+        "the host has no address but loopback to prove the service at; give it one, or another place to prove it from",
+    ),
+    (
         "state_dir",
         {},
         {"env_file": True},
@@ -853,6 +919,13 @@ FITTING: dict[str, tuple[dict[str, object], dict[str, object]]] = {
         {"release_fault": "", "archive_fault": "there is no file /a.zip"},
     ),
     "a group that is there": ({"group": "relays"}, {"group_exists": True}),
+    "no address, proven from elsewhere": ({}, {"address": ""}),
+    "no address, proven at a given one": ({"verify_from": "host", "verify_address": "192.0.2.7"}, {"address": ""}),
+    "no address, not proven": ({"verify_from": "host", "verify": False}, {"address": ""}),
+    "no address but the bound one": (
+        {"verify_from": "host", "bind_address": "192.0.2.7", "version": "1.1.17", "archive_sha256": DIGEST},
+        {"address": ""},
+    ),
     "a host to take the server from": (
         {"state": "absent"},
         {

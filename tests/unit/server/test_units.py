@@ -252,6 +252,11 @@ def test_address_lists_hold_both_spellings() -> None:
     ]
 
 
+def test_an_address_list_without_addresses_is_empty() -> None:
+    # The template module writes nothing for None, which is what its own expression comes to.
+    assert render(TEMPLATES / "addresses.txt.j2", __rustdesk_server_item={"addresses": []}) == "None"
+
+
 # --- The checks themselves --------------------------------------------------------------------------------------------
 
 EXEC_END = "| join(' ') }}\n"
