@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 TAG = "rustdesk_firewall"
 """What the comment of every rule of the role begins with."""
@@ -44,6 +44,16 @@ _IPTABLES_CHAINS = ("INPUT", "OUTPUT", "FORWARD")
 _NO_MATCH = ("counter", "log", "drop", "reject", "comment", "jump", "goto")
 """Statements of a rule that every packet reaches."""
 
+Packet = tuple[str, str]
+"""A new connection's packet, as far as chains deny all of a kind: its protocol and its family."""
+
+PACKETS: tuple[Packet, ...] = (("tcp", "ip"), ("tcp", "ip6"), ("udp", "ip"), ("udp", "ip6"))
+_NUMBERS = {"tcp": 6, "udp": 17}
+_NAMES = {"ip": "ipv4", "ip6": "ipv6"}
+_REJECTED = {"tcp reset": "tcp", "icmp": "ip", "icmpv6": "ip6"}
+"""What answers of a rule that rejects limit it to."""
+_INTERFACES = ("iif", "iifname", "oif", "oifname")
+
 Objects = list[dict[str, Any]]
 """What `nft --json list ruleset` prints, without the envelope."""
 
@@ -57,9 +67,11 @@ class Chain:
     """A chain of somebody else at a hook that denies, or has rules of the role from when it did.
 
     Attributes:
-        denies: whether it denies what it does not allow.
-        before: handle of the first rule that every packet is denied by; none when that is left to the policy.
+        denies: whether it denies what it does not allow, be it of one protocol only.
+        policy: whether its policy denies what reaches its end.
+        closing: position and handle of the first rule that denies all packets of a kind.
         own: handles of the role's rules in it.
+        late: whether one of these stands behind a rule that leaves it nothing.
         compat: whether it belongs to iptables, which cannot read it any more once nft has written to it.
     """
 
@@ -67,8 +79,10 @@ class Chain:
     table: str
     name: str
     denies: bool
-    before: int | None
+    policy: bool
+    closing: Mapping[Packet, tuple[int, int]]
     own: tuple[int, ...]
+    late: bool
     compat: bool
 
     @property
@@ -131,20 +145,91 @@ def _is_own(rule: dict[str, Any], direction: str) -> bool:
     return text == comment(direction) or text.startswith(f"{comment(direction)}:")
 
 
-def _denies_all(objects: Objects, rule: dict[str, Any], followed: tuple[str, ...] = ()) -> bool:
-    """Tell whether every packet is denied that reaches a rule, also where it sends them to another chain for that."""
-    statements = {name: value for statement in rule.get("expr", []) for name, value in statement.items()}
-    if not all(name in _NO_MATCH for name in statements):
+def _values(right: Any) -> set[Any]:
+    """Return what a match compares with, one or several."""
+    if isinstance(right, dict) and isinstance(right.get("set"), list):
+        return _values(right["set"])
+    if isinstance(right, list):
+        return {value for value in right if isinstance(value, (str, int))}
+    return {right} if isinstance(right, (str, int)) else set()
+
+
+def _seen(left: Any, packet: Packet) -> set[Any]:
+    """Return what a packet shows where a match looks; nothing where that differs from one to the next."""
+    protocol, family = packet
+    numbers = {protocol, _NUMBERS[protocol]}
+    if left.get("ct", {}).get("key") == "state":
+        return {"new"}
+    payload = left.get("payload", {})
+    if (payload.get("protocol"), payload.get("field")) in (("ip", "protocol"), ("ip6", "nexthdr")):
+        return numbers if payload["protocol"] == family else set()
+    meta: dict[str, set[Any]] = {
+        "l4proto": numbers,
+        "nfproto": {_NAMES[family]},
+        "protocol": {family},
+        "pkttype": {"host", "unicast"},
+    }
+    return meta.get(left.get("meta", {}).get("key"), set())
+
+
+def _holds(statement: dict[str, Any], packet: Packet) -> bool:
+    """Tell whether a statement lets every packet of a kind pass to the next one."""
+    name, value = next(iter(statement.items()))
+    if name == "limit":
+        # What is within a limit is denied like all else; what is over it, is a flood.
+        return isinstance(value, dict) and not value.get("inv")
+    if name == "reject" and isinstance(value, dict):
+        return _REJECTED.get(str(value.get("type")), packet[0]) in packet
+    if name != "match":
+        return name in _NO_MATCH
+    seen = _seen(value["left"], packet) if isinstance(value["left"], dict) else set()
+    common = seen & _values(value["right"])
+    return bool(seen) and (not common if value["op"] in ("!=", "!") else bool(common) and value["op"] in ("==", "in"))
+
+
+def _denies(objects: Objects, rule: dict[str, Any], packet: Packet, followed: tuple[str, ...] = ()) -> bool:
+    """Tell whether every packet of a kind is denied by a rule, also where it sends them to another chain for that."""
+    statements = rule.get("expr", [])
+    if not all(_holds(statement, packet) for statement in statements):
         return False
-    if {"drop", "reject"} & set(statements):
+    if any({"drop", "reject"} & set(statement) for statement in statements):
         return True
-    targets = [statements[name]["target"] for name in ("jump", "goto") if name in statements]
+    targets = [statement[name]["target"] for statement in statements for name in ("jump", "goto") if name in statement]
     return any(
-        _denies_all(objects, inner, (*followed, target))
+        _denies(objects, inner, packet, (*followed, target))
         for target in targets
         if target not in followed
         for inner in _rules(objects, {**rule, "name": target})
     )
+
+
+def _kinds(family: str) -> list[Packet]:
+    """Return the packets that a chain of a family meets."""
+    return [packet for packet in PACKETS if family in ("inet", packet[1])]
+
+
+def _kinds_of(rule: str, family: str) -> list[Packet]:
+    """Return the packets that a rule of the role is for, as it is written."""
+    words = set(re.findall(r"\b(?:tcp|udp|ip6?)\b", rule))
+    families = words & {"ip", "ip6"} or {"ip", "ip6"}
+    return [packet for packet in _kinds(family) if packet[0] in words and packet[1] in families]
+
+
+def _written_kinds(rule: dict[str, Any], family: str) -> list[Packet]:
+    """Return the packets that a rule of the role is for, as nft tells it."""
+    lefts = [statement["match"]["left"] for statement in rule.get("expr", []) if "match" in statement]
+    payloads = [left.get("payload", {}).get("protocol", "") for left in lefts if isinstance(left, dict)]
+    return _kinds_of(" ".join(payloads), family)
+
+
+def _closing(objects: Objects, rules: list[dict[str, Any]], family: str) -> dict[Packet, tuple[int, int]]:
+    """Return position and handle of the first of the rules that denies all packets of a kind."""
+    found: dict[Packet, tuple[int, int]] = {}
+    for position, rule in enumerate(rules):
+        for packet in _kinds(family):
+            if packet not in found and _denies(objects, rule, packet):
+                found[packet] = (position, rule["handle"])
+    return found
 
 
 def _is_foreign_base(chain: dict[str, Any], hook: str) -> bool:
@@ -156,6 +241,10 @@ def _is_foreign_base(chain: dict[str, Any], hook: str) -> bool:
     )
 
 
+def _is_compat(chain: dict[str, Any]) -> bool:
+    return chain["name"] in _IPTABLES_CHAINS and chain["table"] == "filter" and chain["family"] != "inet"
+
+
 def denying(objects: Objects, direction: str) -> Iterator[Chain]:
     """Yield the chains of others that deny in a direction, or hold rules of the role; not those of firewalld."""
     hook = DIRECTIONS[direction]
@@ -163,19 +252,93 @@ def denying(objects: Objects, direction: str) -> Iterator[Chain]:
         if not _is_foreign_base(chain, hook):
             continue
         rules = _rules(objects, chain)
-        before = next((rule["handle"] for rule in rules if _denies_all(objects, rule)), None)
-        own = tuple(rule["handle"] for rule in rules if _is_own(rule, direction))
-        denies = chain.get("policy") == "drop" or before is not None
-        if denies or own:
+        closing = _closing(objects, rules, chain["family"])
+        own = [(position, rule) for position, rule in enumerate(rules) if _is_own(rule, direction)]
+        policy = chain.get("policy") == "drop"
+        if policy or closing or own:
             yield Chain(
                 family=chain["family"],
                 table=chain["table"],
                 name=chain["name"],
-                denies=denies,
-                before=before,
-                own=own,
-                compat=chain["name"] in _IPTABLES_CHAINS and chain["table"] == "filter" and chain["family"] != "inet",
+                denies=policy or bool(closing),
+                policy=policy,
+                closing=closing,
+                own=tuple(rule["handle"] for _position, rule in own),
+                late=any(
+                    position > closing[packet][0]
+                    for position, rule in own
+                    for packet in _written_kinds(rule, chain["family"])
+                    if packet in closing
+                ),
+                compat=_is_compat(chain),
             )
+
+
+def _denials(
+    objects: Objects, rule: dict[str, Any], before: tuple[dict[str, Any], ...] = (), followed: tuple[str, ...] = ()
+) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
+    """Yield the rules that deny where a rule leads, with all that a packet has to pass until it is denied."""
+    own = rule.get("expr", [])
+    statements = [*before, *(statement for statement in own if not {"jump", "goto"} & set(statement))]
+    if any({"drop", "reject"} & set(statement) for statement in own):
+        yield rule, statements
+    for target in [statement[name]["target"] for statement in own for name in ("jump", "goto") if name in statement]:
+        if target not in followed:
+            for inner in _rules(objects, {**rule, "name": target}):
+                yield from _denials(objects, inner, tuple(statements), (*followed, target))
+
+
+def _selects(statement: dict[str, Any]) -> bool:
+    """Tell whether a statement is a match of addresses, ports or interfaces."""
+    left = statement.get("match", {}).get("left")
+    if not isinstance(left, dict):
+        return False
+    payload = left.get("payload", {})
+    return (
+        payload.get("field") in ("saddr", "daddr", "sport", "dport") or left.get("meta", {}).get("key") in _INTERFACES
+    )
+
+
+def _could_hold(statement: dict[str, Any], packet: Packet) -> bool:
+    """Tell whether a statement lets packets of a kind pass by their addresses, ports or interfaces."""
+    if not _selects(statement):
+        return _holds(statement, packet)
+    protocol = statement["match"]["left"].get("payload", {}).get("protocol")
+    return protocol in (None, "th", *packet)
+
+
+def _ports(statements: list[dict[str, Any]]) -> list[list[int]]:
+    """Return the ranges of destination ports that statements are limited to; none where that is not told."""
+    for match in (statement["match"] for statement in statements if "match" in statement):
+        left = match["left"]
+        if isinstance(left, dict) and left.get("payload", {}).get("field") == "dport" and match["op"] == "==":
+            right = match["right"]
+            values = right["set"] if isinstance(right, dict) and isinstance(right.get("set"), list) else [right]
+            ranges = [
+                value["range"] if isinstance(value, dict) and "range" in value else [value] * 2 for value in values
+            ]
+            return ranges if all(isinstance(end, int) for ends in ranges for end in ends) else []
+    return []
+
+
+def narrowing(objects: Objects, direction: str) -> Iterator[dict[str, Any]]:
+    """Yield the rules of others that deny some addresses, ports or interfaces, before the role's could allow them."""
+    for chain in (entry["chain"] for entry in objects if "chain" in entry):
+        if not _is_foreign_base(chain, DIRECTIONS[direction]) or _is_compat(chain):
+            continue
+        rules = _rules(objects, chain)
+        closing = _closing(objects, rules, chain["family"])
+        for position, rule in enumerate(rules):
+            kinds = [packet for packet in _kinds(chain["family"]) if position < closing.get(packet, (len(rules), 0))[0]]
+            for inner, statements in _denials(objects, rule):
+                denied = [packet for packet in kinds if all(_could_hold(statement, packet) for statement in statements)]
+                if denied and any(map(_selects, statements)):
+                    yield {
+                        "chain": f"{inner['family']} {inner['table']} {inner['chain']}",
+                        "handle": inner["handle"],
+                        "protocols": sorted({protocol for protocol, _family in denied}),
+                        "ports": _ports(statements),
+                    }
 
 
 def fits(rule: str, family: str) -> bool:
@@ -202,14 +365,19 @@ def transaction(objects: Objects, direction: str, table: str, passes: list[str])
         if chain.compat:
             continue
         lines += [f"delete rule {chain.path} handle {handle}" for handle in chain.own]
-        place = "add" if chain.before is None else "insert"
-        position = "" if chain.before is None else f" handle {chain.before}"
-        lines += [
-            f'{place} rule {chain.path}{position} {rule} comment "{comment(direction)}"'
-            for rule in passes
-            if chain.denies and fits(rule, chain.family)
-        ]
+        lines += [line for rule in passes for line in _opened(chain, rule, comment(direction))]
     return "".join(f"{line}\n" for line in lines)
+
+
+def _opened(chain: Chain, rule: str, text: str) -> Iterator[str]:
+    """Yield the command that lets a rule's packets through a chain, before the first rule that denies them all."""
+    closing = [chain.closing[packet] for packet in _kinds_of(rule, chain.family) if packet in chain.closing]
+    if not fits(rule, chain.family):
+        return
+    if closing:
+        yield f'insert rule {chain.path} handle {min(closing)[1]} {rule} comment "{text}"'
+    elif chain.policy:
+        yield f'add rule {chain.path} {rule} comment "{text}"'
 
 
 def _loaded(objects: Objects, direction: str) -> bool:
@@ -235,7 +403,7 @@ def fingerprint(objects: Objects, direction: str) -> str:
         for kind, item in entry.items()
         if item.get("table") == name or (kind == "table" and item["name"] == name) or _is_own(item, direction)
     ]
-    chains = [chain.path for chain in denying(objects, direction) if not chain.compat]
+    chains = [(chain.path, chain.late) for chain in denying(objects, direction) if not chain.compat]
     return hashlib.sha256(json.dumps([_bare(own), chains]).encode()).hexdigest() if own else ""
 
 

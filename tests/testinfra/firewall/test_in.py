@@ -38,10 +38,19 @@ table inet site {
 		ct state established,related accept
 		icmp type echo-request accept
 		tcp dport 22 accept
-		counter drop
+		{last}
 	}
 }
 """
+
+DENIALS = {
+    "all": "counter drop",
+    "by protocol": """meta l4proto udp reject
+		meta l4proto tcp reject with tcp reset
+		counter reject with icmpx port-unreachable""",
+    "some a second": "pkttype host limit rate 50/second counter reject with icmpx admin-prohibited",
+}
+"""What a chain may end with."""
 
 FLOOD = """
 import socket, sys
@@ -109,10 +118,11 @@ def test_without_a_limit_nothing_is_dropped(on: Callable[[str], Host]) -> None:
         open_server()
 
 
-def test_a_server_that_denies_all_lets_clients_in(on: Callable[[str], Host], server_key: str) -> None:
+@pytest.mark.parametrize("last", DENIALS.values(), ids=list(DENIALS))
+def test_a_server_that_denies_all_lets_clients_in(on: Callable[[str], Host], server_key: str, last: str) -> None:
     server = on(SERVER)
     firewall(SERVER, ASKED | {"rustdesk_firewall_state": "absent"})
-    server.check_output("echo %s | nft -f -", DENY)
+    server.check_output("echo %s | nft -f -", DENY.replace("{last}", last))
     try:
         before = server.check_output(RULES["nftables"])
         assert {"nat_test", "rendezvous_udp", "rendezvous_tcp"} <= failed_proofs(probe(CLIENT, server_key)[CLIENT])
@@ -120,6 +130,7 @@ def test_a_server_that_denies_all_lets_clients_in(on: Callable[[str], Host], ser
         report = probe(CLIENT, server_key)[CLIENT]
         assert report["passed"], report["msg"]
         assert is_within(before, server.check_output(RULES["nftables"]))
+        assert firewall(SERVER, INWARDS).changed == 0
         firewall(SERVER, INWARDS | {"rustdesk_firewall_state": "absent"})
         assert server.check_output(RULES["nftables"]) == before
     finally:

@@ -76,6 +76,108 @@ def test_rules_go_before_the_one_that_denies_all() -> None:
     ]
 
 
+def meta(key: str, value: Any, op: str = "==") -> dict[str, Any]:
+    return {"match": {"op": op, "left": {"meta": {"key": key}}, "right": value}}
+
+
+def state(value: Any, op: str = "in") -> dict[str, Any]:
+    return {"match": {"op": op, "left": {"ct": {"key": "state"}}, "right": value}}
+
+
+def payload(protocol: str, field: str, value: Any) -> dict[str, Any]:
+    return {"match": {"op": "==", "left": {"payload": {"protocol": protocol, "field": field}}, "right": value}}
+
+
+LIMIT: dict[str, Any] = {"limit": {"rate": 5, "burst": 5, "per": "second"}}
+FLOOD: dict[str, Any] = {"limit": {"rate": 5, "burst": 5, "per": "second", "inv": True}}
+SOMEBODY = payload("ip", "daddr", "192.0.2.66")
+
+
+def places(*rules: dict[str, Any], policy: str = "accept", family: str = "inet") -> dict[str, int | None]:
+    """Before which rule those of the role for each protocol go; none for the end."""
+    objects = [chain(policy=policy, family=family), *({"rule": {**one["rule"], "family": family}} for one in rules)]
+    found: dict[str, int | None] = {}
+    for protocol in ("tcp", "udp"):
+        words = nft.transaction(objects, "out", "", [f"{protocol} dport {{ 21116 }} accept"]).split()
+        if words:
+            found[protocol] = int(words[words.index("handle") + 1]) if "handle" in words else None
+    return found
+
+
+@pytest.mark.parametrize(
+    ("matches", "closed"),
+    [
+        ([meta("l4proto", "udp")], ["udp"]),
+        ([meta("l4proto", 6)], ["tcp"]),
+        ([meta("l4proto", {"set": ["tcp", "udp"]})], ["tcp", "udp"]),
+        ([meta("l4proto", "icmp", "!=")], ["tcp", "udp"]),
+        ([meta("l4proto", "icmp")], []),
+        ([meta("nfproto", "ipv4")], ["tcp", "udp"]),
+        ([meta("protocol", "ip6"), meta("l4proto", "tcp")], ["tcp"]),
+        ([payload("ip", "protocol", "tcp")], ["tcp"]),
+        ([payload("ip6", "nexthdr", 17)], ["udp"]),
+        ([meta("pkttype", "host"), LIMIT, COUNTER], ["tcp", "udp"]),
+        ([meta("pkttype", {"set": ["broadcast", "multicast"]})], []),
+        ([FLOOD], []),
+        ([{"limit": "named"}], []),
+        ([state("new")], ["tcp", "udp"]),
+        ([state(["invalid", "new"])], ["tcp", "udp"]),
+        ([state(["established", "related"], "!=")], ["tcp", "udp"]),
+        ([state("invalid")], []),
+        ([SOMEBODY], []),
+        ([payload("tcp", "dport", 21116)], []),
+        ([{"match": {"op": "==", "left": "x", "right": {"range": [1, 2]}}}], []),
+    ],
+)
+def test_rules_go_before_the_first_that_denies_all_of_their_kind(
+    matches: list[dict[str, Any]], closed: list[str]
+) -> None:
+    for policy in ("accept", "drop"):
+        expected = (
+            dict.fromkeys(closed, 4) if policy == "accept" else {"tcp": None, "udp": None} | dict.fromkeys(closed, 4)
+        )
+        assert places(rule(4, *matches, REJECT), policy=policy) == expected
+
+
+def test_a_chain_that_rejects_by_protocol_is_opened_protocol_by_protocol() -> None:
+    reset = {"reject": {"type": "tcp reset"}}
+    rules = [
+        rule(4, state(["established", "related"]), ACCEPT),
+        rule(5, meta("l4proto", "udp"), REJECT),
+        rule(6, SOMEBODY, DROP),
+        rule(7, reset),
+        rule(8, COUNTER, REJECT),
+    ]
+    assert places(*rules, policy="drop") == {"udp": 5, "tcp": 7}
+    assert places(rule(4, {"reject": {"type": "icmp", "expr": "port-unreachable"}}), family="ip6") == {}
+    assert paths([chain(), rules[1]]) == ["inet site output"]
+
+
+def test_rules_that_deny_some_are_named() -> None:
+    objects = [
+        chain(),
+        rule(3, state("invalid"), DROP),
+        rule(4, SOMEBODY, DROP),
+        rule(5, MATCH, JUMP),
+        HELPER[0],
+        rule(7, payload("tcp", "dport", {"set": [21116, {"range": [1, 9]}]}), DROP, chain="helper"),
+        rule(8, payload("icmp", "type", "echo-request"), DROP),
+        rule(9, payload("udp", "dport", "@ports"), ACCEPT),
+        rule(10, meta("l4proto", "tcp"), REJECT),
+        rule(11, payload("udp", "dport", "@ports"), SOMEBODY, DROP),
+        rule(12, payload("tcp", "dport", 21116), DROP),
+        rule(13, DROP),
+        rule(14, SOMEBODY, DROP),
+    ]
+    found = [(one["chain"], one["handle"], one["protocols"], one["ports"]) for one in nft.narrowing(objects, "out")]
+    assert found == [
+        ("inet site output", 4, ["tcp", "udp"], []),
+        ("inet site helper", 7, ["tcp"], [[21116, 21116], [1, 9]]),
+        ("inet site output", 11, ["udp"], []),
+    ]
+    assert list(nft.narrowing(objects, "in")) == []
+
+
 def test_rules_go_to_the_end_where_the_policy_denies() -> None:
     commands = nft.transaction([chain(policy="drop"), rule(4, MATCH, DROP)], "out", "", PASSES[:1])
     assert commands == f'add rule inet site output {PASSES[0]} comment "rustdesk_firewall out"\n'
@@ -180,6 +282,14 @@ def test_what_changes_by_itself_or_is_another_s_is_no_damage(objects: Objects) -
 )
 def test_damage_is_noticed(objects: Objects) -> None:
     assert nft.fingerprint(objects, "in") != nft.fingerprint(LOADED, "in")
+
+
+def test_a_rule_that_comes_before_and_denies_all_is_damage() -> None:
+    opened = rule(5, payload("udp", "dport", 21116), ACCEPT, chain="input", comment="rustdesk_firewall in")
+    closes, other = (rule(8, meta("l4proto", name), REJECT, chain="input") for name in ("udp", "tcp"))
+    sound = nft.fingerprint([*LOADED[:5], opened, closes], "in")
+    assert nft.fingerprint([*LOADED[:5], other, opened], "in") == sound
+    assert nft.fingerprint([*LOADED[:5], closes, opened], "in") != sound
 
 
 def test_nothing_has_no_fingerprint() -> None:
