@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 WINDOWS = "endpoint-windows"
 NAMES = ("RustDesk Remote Support (TCP)", "RustDesk Remote Support (UDP)")
 FOREIGN = "../tests/testinfra/firewall/windows_one_name.yml"
+NARROWED = "../tests/testinfra/firewall/windows_narrowed.yml"
 MOST_EXECUTIONS = 2
 
 Rule = dict[str, list[str]]
@@ -85,6 +86,17 @@ def test_only_the_given_addresses_are_let_through() -> None:
         assert len(rule["RA6"]) == 1
     firewall(WINDOWS)
     assert "RA4" not in named(NAMES[0])[0], "an earlier run's addresses still limit the rule"
+
+
+def test_a_rule_that_somebody_has_narrowed_down_is_widened_again() -> None:
+    firewall(WINDOWS)
+    whole = named(NAMES[0])
+    done = play(WINDOWS, {}, playbook=NARROWED)
+    assert done.status == 0, done.output
+    assert {"App", "LA4", "LPort", "Profile"} <= set(named(NAMES[0])[0])
+    assert firewall(WINDOWS).changed == 1
+    assert named(NAMES[0]) == whole
+    assert firewall(WINDOWS).changed == 0
 
 
 def foreign(state: str) -> Play:
