@@ -14,7 +14,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Union
 
-from ansible.module_utils.firewall_plan import asked_ports, chosen_backend, closed_ports, needs_table, pending, ports_of
+from ansible.module_utils.firewall_plan import (
+    asked_ports,
+    chosen_backend,
+    closed_ports,
+    needs_table,
+    plan,
+    ports_of,
+    ufw_denials,
+)
 
 PREFIX = "rustdesk_firewall_"
 
@@ -62,7 +70,15 @@ def host_faults(inputs: Inputs, host: Mapping[str, Any]) -> list[str]:
     found = [*_choice_faults(inputs, host)]
     # Without sound variables there is no plan to hold against the host.
     if not found and not faults(inputs) and (chosen_backend(inputs, host) or inputs["state"] == "absent"):
-        checks = (_system_faults, _firewalld_faults, _activation_faults, _nftables_faults, _connection_faults)
+        checks = (
+            _system_faults,
+            _firewalld_faults,
+            _runtime_faults,
+            _ufw_faults,
+            _activation_faults,
+            _nftables_faults,
+            _connection_faults,
+        )
         found += [fault for check in checks for fault in check(inputs, host)]
     return found
 
@@ -296,12 +312,43 @@ def _firewalld_faults(inputs: Inputs, host: Mapping[str, Any]) -> Iterator[str]:
             f"{_name('zone')}: firewalld has no zone {inputs['zone']} on this host, "
             f"only {', '.join(firewalld['zones'])}; name one of these"
         )
-    elif firewalld["runtime_only"] and pending(inputs, host):
+
+
+def _runtime_faults(inputs: Inputs, host: Mapping[str, Any]) -> Iterator[str]:
+    """Say what firewalld would forget, whichever firewall gets the rules: also to remove some, it is reloaded."""
+    kept = host["firewalld"]["runtime_only"]
+    if not kept or "firewalld" not in host["active"]:
+        return
+    done = plan(inputs, host)
+    if done and (done["firewalld"] or done["deactivate"] == "firewalld"):
         yield (
             f"{_name('backend')}: firewalld holds what is not in its permanent configuration "
-            f"({'; '.join(firewalld['runtime_only'])}), and the reload that a new rule needs would lose it; keep it "
+            f"({'; '.join(kept)}), and the reload that this change needs would lose it; keep it "
             "with firewall-cmd --runtime-to-permanent, or drop it with firewall-cmd --reload"
         )
+
+
+def _ufw_faults(inputs: Inputs, host: Mapping[str, Any]) -> Iterator[str]:
+    named: dict[str, str] = {}
+    for wanted, rule in ufw_denials(inputs, host):
+        keeps = wanted["comment"].endswith(" keep")
+        named.setdefault(_ufw_text(rule), _name("activate" if keeps else "ports"))
+    for text, variable in named.items():
+        yield (
+            f"{variable}: the rule '{text}' of ufw decides on what is to be let through, before the role's rule could, "
+            f"and the role replaces no rule of others; remove it with ufw delete {text}, or narrow it down to what it "
+            "has to stop"
+        )
+
+
+def _ufw_text(rule: Mapping[str, Any]) -> str:
+    """Return a rule as ufw takes it."""
+    ends = (rule["address"], "any") if rule["direction"] == "in" else ("any", rule["address"])
+    protocol = "" if rule["protocol"] == "any" else f" proto {rule['protocol']}"
+    port = "" if rule["ports"] == "any" else f" port {rule['ports']}"
+    if rule["profile"]:
+        protocol, port = "", f" app {rule['profile']}"
+    return f"{rule['action']} {rule['direction']}{protocol} from {ends[0]} to {ends[1]}{port}"
 
 
 def _activation_faults(inputs: Inputs, host: Mapping[str, Any]) -> Iterator[str]:

@@ -122,11 +122,74 @@ def ufw_rules(inputs: Inputs, host: Host) -> list[Rule]:
     ]
     port = host["connection"]["port"]
     keep = {"direction": "in", "protocol": "tcp", "ports": str(port), "address": "any"}
-    # A rule of somebody else that limits this port lets the connection through, and ufw would replace it.
-    if inputs["activate"] and port and keep not in host["ufw"]["limited"]:
+    # A rule of somebody else that limits this port lets the connection through, and ufw would replace it. Where ufw is
+    # active, the connection is let in already, and perhaps from few addresses only.
+    if inputs["activate"] and "ufw" not in host["active"] and port and keep not in host["ufw"]["limited"]:
         # First, so that the way back is open before anything else changes.
         rules.insert(0, {**keep, "comment": f"{TAG} keep"})
     return rules
+
+
+def ufw_denials(inputs: Inputs, host: Host) -> list[tuple[Rule, Rule]]:
+    """Return what makes rules of ufw impossible or useless: the wanted rule, and the one of somebody else.
+
+    ufw replaces a rule that differs in nothing but its action, and the first rule that fits a packet decides on it.
+    """
+    found = []
+    asked = ufw_rules(inputs, host)
+    kept = [
+        rule
+        for rule in host["ufw"]["rules"]
+        if not rule["comment"].startswith(f"{TAG} ") or any(_is_same(rule, wanted) for wanted in asked)
+    ]
+    for wanted in asked:
+        keeps = wanted["comment"] == f"{TAG} keep"
+        denying = ("deny", "reject") if keeps else ("deny", "reject", "limit")
+        remote = _peer(host) if keeps else wanted["address"]
+        for version in (4, 6):
+            rules = [rule for rule in kept if rule["version"] == version]
+            deciding = [_first(rules, wanted, port, remote) for port in wanted["ports"].split(",")]
+            deciding += [rule for rule in rules if _is_same(rule, wanted)]
+            found += [(wanted, rule) for rule in deciding if rule is not None and rule["action"] in denying]
+    return found
+
+
+def _peer(host: Host) -> str:
+    """Return the address this run came from; "any" when it is none that rules could have."""
+    try:
+        return str(ipaddress.ip_network(host["connection"]["peer"]))
+    except ValueError:
+        return "any"
+
+
+def _is_same(rule: Rule, wanted: Rule) -> bool:
+    names = ("direction", "protocol", "ports", "address")
+    return not rule["profile"] and all(rule[name] == wanted[name] for name in names)
+
+
+def _first(rules: list[Rule], wanted: Rule, port: str, remote: str) -> Rule | None:
+    """Return the first of the rules that fits all packets to a port; rules for some of them are somebody's will."""
+    for rule in rules:
+        fits = rule["direction"] == wanted["direction"] and rule["protocol"] in ("any", wanted["protocol"])
+        if fits and _holds_port(rule["ports"], int(port)) and _holds_address(rule, remote):
+            return rule
+    return None
+
+
+def _holds_port(ports: str, port: int) -> bool:
+    ranges = [part.partition(":") for part in ports.split(",")]
+    return ports == "any" or any(int(first) <= port <= int(last or first) for first, _colon, last in ranges)
+
+
+def _holds_address(rule: Rule, remote: str) -> bool:
+    if "any" in (rule["address"], remote):
+        return bool(rule["address"] == "any" and (remote == "any" or _version(remote) == rule["version"]))
+    theirs, ours = ipaddress.ip_network(rule["address"], strict=False), ipaddress.ip_network(remote)
+    return theirs.version == ours.version and theirs.prefixlen <= ours.prefixlen and theirs.overlaps(ours)
+
+
+def _version(address: str) -> int:
+    return ipaddress.ip_network(address).version
 
 
 def _ufw_plan(inputs: Inputs, host: Host) -> dict[str, list[Rule]]:
@@ -241,7 +304,9 @@ def plan(inputs: Inputs, host: Host) -> dict[str, Any]:
     unit = UNIT in wanted
     direction = inputs["direction"]
     deactivate = host["activated"] if _is_last(inputs, host) else ""
-    reload = any(path.startswith((SERVICES, POLICIES)) for path in files["write"] + files["remove"])
+    stays = "firewalld" in host["active"] and deactivate != "firewalld"
+    defined = any(path.startswith((SERVICES, POLICIES)) for path in files["write"] + files["remove"])
+    reload = stays and (defined or host["firewalld"]["own_stale"])
     done = {
         "write": files["write"],
         "remove": files["remove"],
@@ -249,9 +314,8 @@ def plan(inputs: Inputs, host: Host) -> dict[str, Any]:
         "ufw_remove": ufw["remove"],
         "firewalld_add": firewalld["add"],
         "firewalld_remove": firewalld["remove"],
-        "firewalld_reload": "firewalld" in host["active"]
-        and deactivate != "firewalld"
-        and (reload or host["firewalld"]["own_stale"]),
+        "firewalld_reload": reload,
+        "firewalld": bool(firewalld["add"] or firewalld["remove"] or defined or reload),
         "load": (
             unit and not (nftables["intact"][direction] and direction in nftables["loaded"] and nftables["unit_active"])
         )
@@ -261,11 +325,6 @@ def plan(inputs: Inputs, host: Host) -> dict[str, Any]:
         "deactivate": deactivate,
     }
     return done if any(done.values()) else {}
-
-
-def pending(inputs: Inputs, host: Host) -> bool:
-    """Tell whether anything is to be done on a Linux host."""
-    return bool(plan(inputs, host))
 
 
 def known(inputs: Inputs, host: Host) -> dict[str, Any]:
@@ -279,7 +338,28 @@ def known(inputs: Inputs, host: Host) -> dict[str, Any]:
         "ports": {protocol: ports_of(entries, protocol) for protocol in ("tcp", "udp")},
         "plan": {} if inputs["windows"] else plan(inputs, host),
         "report": _report(inputs, host) if inputs["state"] == "present" and not backend else "",
+        "denied": _denied(inputs, host) if inputs["state"] == "present" and backend == "nftables" else "",
     }
+
+
+def _denied(inputs: Inputs, host: Host) -> str:
+    """Name the rules of nftables that deny some of what is asked for; they are somebody's will, and stay first."""
+    named = [
+        f"handle {rule['handle']} in {rule['chain']}"
+        for rule in host["nftables"]["narrowing"]
+        if rule["direction"] == inputs["direction"] and any(_concerns(rule, entry) for entry in asked_ports(inputs))
+    ]
+    if not named:
+        return ""
+    return (
+        f"Rules of this host deny some of what is let through, and stay before the role's: {', '.join(named)} "
+        "(nft --handle list ruleset shows them)."
+    )
+
+
+def _concerns(rule: Rule, entry: Rule) -> bool:
+    inside = any(first <= entry["port"] <= last for first, last in rule["ports"])
+    return entry["protocol"] in rule["protocols"] and (inside or not rule["ports"])
 
 
 def _report(inputs: Inputs, host: Host) -> str:

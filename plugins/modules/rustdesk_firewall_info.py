@@ -94,6 +94,17 @@ ufw:
       description: Rules of others that allow ports to addresses, without comment.
       type: list
       elements: dict
+    limited:
+      description: Rules that limit connections to ports, likewise.
+      type: list
+      elements: dict
+    rules:
+      description: >-
+        All rules that are not bound to an interface, a source port or an address of this host, in their order. Each as
+        version (of IP), action, direction, protocol, ports, address, comment and profile, the application profile it
+        was made from.
+      type: list
+      elements: dict
 firewalld:
   description: State of firewalld.
   returned: always
@@ -143,6 +154,12 @@ nftables:
         iptables.
       type: list
       elements: dict
+    narrowing:
+      description: >-
+        Rules of others that deny some addresses, ports or interfaces before rules of the role could allow them; each as
+        direction, chain, handle, protocols and ports, ranges of these or none for all.
+      type: list
+      elements: dict
     unit_active:
       description: Whether the unit that loads the role's rules has done so.
       type: bool
@@ -169,6 +186,7 @@ from ansible.module_utils.firewall_nft import (
     denying,
     file_of,
     intact,
+    narrowing,
     own_table,
     ruleset,
 )
@@ -185,9 +203,10 @@ ZONES = (Path("/etc/firewalld/zones"), Path("/usr/lib/firewalld/zones"))
 _UNITS = ("firewalld.service", "nftables.service", "rustdesk-firewall.service")
 _TUPLE = re.compile(
     r"### tuple ### (?P<rule>\S+) (?P<protocol>\S+) (?P<ports>\S+) (?P<destination>\S+) (?P<source_port>\S+) "
-    r"(?P<source>\S+) (?P<direction>in|out)(?: comment=(?P<comment>[0-9a-f]+))?"
+    r"(?P<source>\S+)(?: (?P<profile>\S+) (?P<source_profile>\S+))? (?P<direction>in|out)"
+    r"(?: comment=(?P<comment>[0-9a-f]+))?"
 )
-"""A rule for all interfaces and without a profile, as ufw writes it before its translation (ufw, `backend.py`)."""
+"""A rule for all interfaces, as ufw writes it before its translation (ufw, `backend_iptables.py`)."""
 _ANYWHERE = ("0.0.0.0/0", "::/0")
 
 _FEW = 3
@@ -228,21 +247,24 @@ def connection() -> dict[str, Any]:
 # --- ufw ----------------------------------------------------------------------------------------------------------
 
 
-def ufw_tuples(text: str, act: str = "allow") -> Iterator[Rule]:
-    """Yield the rules that allow, or limit, ports of one protocol, in what ufw has written down."""
+def ufw_tuples(text: str) -> Iterator[Rule]:
+    """Yield the rules for ports, in the order that ufw has written them down in."""
     for match in map(_TUPLE.fullmatch, text.splitlines()):
-        if match is None or match["rule"] != act or match["source_port"] != "any":
+        if match is None or match["source_port"] != "any" or (match["source_profile"] or "-") != "-":
             continue
         remote, local = match["source"], match["destination"]
         if match["direction"] == "out":
             remote, local = local, remote
         if local in _ANYWHERE:
             yield {
+                "action": match["rule"].partition("_")[0],
+                "logged": "_" in match["rule"],
                 "direction": match["direction"],
                 "protocol": match["protocol"],
                 "ports": match["ports"],
                 "address": "any" if remote in _ANYWHERE else remote,
                 "comment": bytes.fromhex(match["comment"] or "").decode(errors="replace"),
+                "profile": (match["profile"] or "").replace("%20", " "),
             }
 
 
@@ -251,25 +273,35 @@ def _text(path: Path) -> str:
     return path.read_text(encoding="utf-8") if path.exists() else ""
 
 
+def _bare(rule: Rule, *more: str) -> Rule:
+    """Return a rule as the role would write it, without what it is read with."""
+    return {name: value for name, value in rule.items() if name not in ("action", "logged", "profile", *more)}
+
+
 def ufw_state(directory: Path = UFW, defaults: Path = Path("/etc/default/ufw")) -> dict[str, Any]:
     """Return the rules of ufw, those for any address as one for both versions of IP."""
-    four, six = (list(ufw_tuples(_text(directory / name))) for name in ("user.rules", "user6.rules"))
     with_six = not re.search(r"^IPV6=no", _text(defaults), re.MULTILINE | re.IGNORECASE)
-    both = four + [rule for rule in six if rule not in four]
-    own = [rule for rule in both if rule["comment"].startswith(f"{TAG} ")]
+    four, six = (list(ufw_tuples(_text(directory / name))) for name in ("user.rules", "user6.rules"))
+    both = [rule for rule in four + [rule for rule in six if rule not in four] if not rule["profile"]]
+    allowed = [rule for rule in both if rule["action"] == "allow"]
+    own = [rule for rule in allowed if rule["comment"].startswith(f"{TAG} ") and not rule["logged"]]
     return {
         "own": [
-            {**rule, "complete": rule["address"] != "any" or (rule in four and (rule in six or not with_six))}
+            {**_bare(rule), "complete": rule["address"] != "any" or (rule in four and (rule in six or not with_six))}
             for rule in own
         ],
         "foreign": [
-            {name: value for name, value in rule.items() if name != "comment"}
-            for rule in both
-            if rule not in own and (rule["address"] != "any" or not with_six or (rule in four and rule in six))
+            _bare(rule, "comment")
+            for rule in allowed
+            if not rule["comment"].startswith(f"{TAG} ")
+            and (rule["address"] != "any" or not with_six or (rule in four and rule in six))
         ],
-        "limited": [
-            {name: value for name, value in rule.items() if name != "comment"}
-            for rule in ufw_tuples(_text(directory / "user.rules"), "limit")
+        "limited": [_bare(rule, "comment") for rule in both if rule["action"] == "limit" and rule in four],
+        "rules": [
+            {name: value for name, value in {**rule, "version": version}.items() if name != "logged"}
+            for version, rules in ((4, four), (6, six if with_six else []))
+            for rule in rules
+            if not rule["action"].startswith("route:")
         ],
     }
 
@@ -480,6 +512,9 @@ def nftables_state(module: AnsibleModule, unit: dict[str, str]) -> dict[str, Any
             for direction in DIRECTIONS
             for chain in denying(objects, direction)
             if chain.denies
+        ],
+        "narrowing": [
+            {"direction": direction, **rule} for direction in DIRECTIONS for rule in narrowing(objects, direction)
         ],
         "unit_active": unit.get("ActiveState") == "active",
         "unit_enabled": unit.get("UnitFileState") == "enabled",

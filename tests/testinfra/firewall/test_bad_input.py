@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.testinfra.firewall.firewall_lab import BACKENDS, FILES, PORTS, RULES, refused
+from tests.testinfra.firewall.firewall_lab import BACKENDS, FILES, PORTS, RULES, firewall, refused
 from tests.testinfra.refusals import ACCEPTED, Case, Place, told
 
 if TYPE_CHECKING:
@@ -94,13 +94,21 @@ def test_enough_faults_are_tried() -> None:
     assert len(CASES) + len(FIREWALLD_CASES) >= 20
 
 
-def test_a_firewalld_that_would_forget_is_refused(on: Callable[[str], Host]) -> None:
-    """What somebody has opened only for now, in the runtime, would be lost by the reload that a new rule needs."""
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"rustdesk_firewall_ports": PORTS[:3]},
+        {"rustdesk_firewall_state": "absent", "rustdesk_firewall_backend": "nftables"},
+    ],
+    ids=["new rule", "another backend is named"],
+)
+def test_a_firewalld_that_would_forget_is_refused(on: Callable[[str], Host], variables: dict[str, Any]) -> None:
+    """What somebody has opened only for now, in the runtime, would be lost by the reload that a change needs."""
     host = on(BACKENDS["firewalld"])
     host.check_output("firewall-cmd --zone public --add-port 9999/tcp")
     try:
         before = host.check_output(RULES["firewalld"])
-        message = refused(BACKENDS["firewalld"], {"rustdesk_firewall_ports": PORTS[:3]})
+        message = refused(BACKENDS["firewalld"], variables)
         assert "rustdesk_firewall_backend" in message
         assert "zone public: ports" in message
         assert "--runtime-to-permanent" in message
@@ -118,3 +126,30 @@ def test_chains_of_iptables_are_left_to_iptables(on: Callable[[str], Host]) -> N
         assert "ip filter OUTPUT" in message
     finally:
         host.check_output("iptables -P OUTPUT ACCEPT; iptables -F OUTPUT; nft delete table ip filter")
+
+
+@pytest.mark.parametrize(
+    ("rule", "absent_before"),
+    [
+        # As it says the same but for its action, ufw would let the role's rule take its place.
+        ("deny out proto udp from any to any port 21116", True),
+        ("reject out proto tcp from any to any port 21000:22000", False),
+    ],
+)
+def test_a_rule_of_ufw_that_denies_before_the_role_s_is_named(
+    on: Callable[[str], Host], rule: str, absent_before: bool
+) -> None:
+    name = BACKENDS["ufw"]
+    host = on(name)
+    if absent_before:
+        firewall(name, {"rustdesk_firewall_state": "absent"})
+    host.check_output(f"ufw insert 1 {rule}")
+    try:
+        before = host.check_output(f"{RULES['ufw']}; {FILES}")
+        message = refused(name, {})
+        assert f"rustdesk_firewall_ports: the rule '{rule}' of ufw" in message
+        assert host.check_output(f"{RULES['ufw']}; {FILES}") == before
+    finally:
+        host.check_output(f"ufw delete {rule}")
+        firewall(name)
+    assert firewall(name).changed == 0

@@ -92,3 +92,26 @@ def test_only_the_given_addresses_are_let_through(on: Callable[[str], Host], ser
         firewall(ENDPOINTS)
     for name in BACKENDS.values():
         assert reaches(on(name), f"{SERVER}.lab.test", 21116), name
+
+
+def test_what_a_site_denies_to_some_stays_first_and_is_named(on: Callable[[str], Host]) -> None:
+    name = BACKENDS["nftables"]
+    host = on(name)
+    host.check_output("nft insert rule inet site output ip daddr %s tcp dport 21000-22000 drop", address(SERVER))
+    try:
+        done = firewall(name)
+        assert done.changed == 0
+        assert not reaches(host, f"{SERVER}.lab.test", 21116)
+        results = {task.rpartition(" : ")[2]: result for task, result in done.results(name)}
+        said = results["preflight | Say what the host denies before the role's rules"]["msg"]
+        assert "in inet site output" in said
+        # A rule that denies all of a kind, and comes before the role's, is another matter.
+        host.check_output("nft -f /etc/nftables.conf")
+        firewall(name)
+        host.check_output("nft insert rule inet site output meta l4proto tcp ct state new reject")
+        assert firewall(name).changed
+        assert reaches(host, f"{SERVER}.lab.test", 21116)
+        assert firewall(name).changed == 0
+    finally:
+        host.check_output("nft -f /etc/nftables.conf")
+        firewall(name)

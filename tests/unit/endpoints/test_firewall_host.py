@@ -46,6 +46,38 @@ def test_rules_of_the_role_are_told_from_others(tmp_path: Path) -> None:
     assert [(rule["direction"], rule["ports"]) for rule in found["limited"]] == [("in", "22")]
 
 
+def test_all_rules_are_told_in_their_order(tmp_path: Path) -> None:
+    four = (
+        "### tuple ### deny_log any 21000:22000 0.0.0.0/0 any 10.0.0.0/8 in\n"
+        "### tuple ### limit tcp 22 0.0.0.0/0 any 0.0.0.0/0 Open%20SSH - in\n"
+        "### tuple ### reject udp 9 192.0.2.1 any 0.0.0.0/0 in\n"
+        "### tuple ### reject udp 9 0.0.0.0/0 53 0.0.0.0/0 in\n"
+        "### tuple ### deny udp 9 0.0.0.0/0 any 0.0.0.0/0 in_eth0\n"
+        "### tuple ### route:deny udp 9 0.0.0.0/0 any 0.0.0.0/0 in\n"
+    )
+    six = "### tuple ### deny any any ::/0 any ::/0 out\n"
+    names = ("version", "action", "direction", "protocol", "ports", "address", "profile")
+    expected = [
+        (4, "deny", "in", "any", "21000:22000", "10.0.0.0/8", ""),
+        (4, "limit", "in", "tcp", "22", "any", "Open SSH"),
+        (6, "deny", "out", "any", "any", "any", ""),
+    ]
+    assert [tuple(rule[name] for name in names) for rule in state(tmp_path, four, six)["rules"]] == expected
+    found = state(tmp_path, four, six, "IPV6=no\n")
+    assert [rule["version"] for rule in found["rules"]] == [4, 4]
+    assert found["limited"] == []
+
+
+def test_a_logged_rule_of_the_site_is_enough(tmp_path: Path) -> None:
+    four = (
+        "### tuple ### allow_log udp 9 0.0.0.0/0 any 192.0.2.1 in\n"
+        f"### tuple ### allow_log udp 8 0.0.0.0/0 any 0.0.0.0/0 out {OUT}\n"
+    )
+    found = state(tmp_path, four, "")
+    assert found["own"] == []
+    assert [rule["ports"] for rule in found["foreign"]] == ["9"]
+
+
 @pytest.mark.parametrize(
     ("defaults", "complete"), [("IPV6=yes\n", False), ("IPV6=no\n", True), ("# IPV6=no\nipv6=YES\n", False)]
 )
@@ -59,6 +91,7 @@ def test_a_host_without_ufw_has_no_rules(tmp_path: Path) -> None:
         "own": [],
         "foreign": [],
         "limited": [],
+        "rules": [],
     }
 
 

@@ -63,7 +63,7 @@ def host(**change: Any) -> dict[str, Any]:
         "directions": [],
         "files": {},
         "undo_pending": False,
-        "ufw": {"own": [], "foreign": [], "limited": []},
+        "ufw": {"own": [], "foreign": [], "limited": [], "rules": []},
         "firewalld": {
             "version": "1.3.3",
             "default_zone": "public",
@@ -77,6 +77,7 @@ def host(**change: Any) -> dict[str, Any]:
             "loaded": [],
             "intact": {"in": True, "out": True},
             "denying": [],
+            "narrowing": [],
             "unit_active": False,
             "unit_enabled": False,
         },
@@ -173,6 +174,16 @@ def test_the_way_back_is_opened_first() -> None:
     assert plan["activate"] == "ufw"
 
 
+def test_an_active_ufw_is_not_opened_to_everybody() -> None:
+    """It lets the run in already, perhaps from few addresses only."""
+    asked = inputs(backend="ufw", activate=True)
+    there = host(active=["ufw"], connection={"port": 22, "peer": "10.1.1.1"})
+    assert "22" not in [rule["ports"] for rule in firewall_plan.plan(asked, there)["ufw_add"]]
+    keep = UFW | {"comment": "rustdesk_firewall keep", "direction": "in", "ports": "22", "complete": True}
+    there = host(active=["ufw"], connection=there["connection"], ufw=host()["ufw"] | {"own": [keep]})
+    assert firewall_plan.plan(asked, there)["ufw_remove"] == []
+
+
 def test_the_way_back_that_somebody_limits_stays_as_it_is() -> None:
     asked = inputs(backend="ufw", activate=True)
     limited = {"direction": "in", "protocol": "tcp", "ports": "2222", "address": "any"}
@@ -258,6 +269,113 @@ def test_firewalld_opens_to_addresses_only() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("asked", "change", "touched"),
+    [
+        ({}, {}, True),
+        ({"backend": "nftables"}, {"active": ["firewalld", "nftables"]}, False),
+        (
+            {"backend": "nftables", "state": "absent", "direction": "in"},
+            {"files": written("/etc/firewalld/services/rustdesk-in.xml")},
+            True,
+        ),
+        ({"direction": "in"}, {"files": written("/etc/firewalld/services/rustdesk-in.xml")}, True),
+    ],
+)
+def test_whether_firewalld_is_touched_is_told(asked: dict[str, Any], change: dict[str, Any], touched: bool) -> None:
+    plan = firewall_plan.plan(inputs(**asked), host(**{"active": ["firewalld"], **change}))
+    assert plan["firewalld"] is touched
+
+
+def denial(text: str, version: int = 4, profile: str = "") -> dict[str, Any]:
+    """A rule of ufw as it is looked at: action, direction, protocol, ports, address."""
+    names = ("action", "direction", "protocol", "ports", "address")
+    return {**dict(zip(names, text.split(), strict=True)), "version": version, "profile": profile, "comment": ""}
+
+
+@pytest.mark.parametrize(
+    ("rules", "named"),
+    [
+        ([denial("deny out udp 21116 any")], "deny out proto udp from any to any port 21116"),
+        ([denial("limit out udp 21116 any")], "limit out proto udp from any to any port 21116"),
+        ([denial("reject out udp 21116 any", version=6)], "reject out proto udp from any to any port 21116"),
+        ([denial("deny out any any any")], "deny out from any to any"),
+        ([denial("deny out any 21000:22000 any")], "deny out from any to any port 21000:22000"),
+        ([denial("reject out tcp 80,21100:21200 any")], "reject out proto tcp from any to any port 80,21100:21200"),
+        ([denial("deny out tcp 21115 any", profile="RustDesk")], "deny out from any to any app RustDesk"),
+        ([denial("allow out udp 21116 10.0.0.0/8"), denial("deny out udp any any")], "deny out proto udp"),
+        # Replaced by the role's, though something before it lets everything through.
+        ([denial("allow out any any any"), denial("deny out udp 21116 any")], "deny out proto udp"),
+        ([denial("allow out any any any"), denial("deny out any any any")], ""),
+        ([denial("deny in udp 21116 any")], ""),
+        ([denial("deny out udp 21117 any")], ""),
+        ([denial("deny out tcp 21116 any")], ""),
+        ([denial("deny out udp 21116 10.0.0.0/8")], ""),
+        ([denial("deny out any 1:21114,21117:65535 any")], ""),
+    ],
+)
+def test_a_rule_of_ufw_that_denies_before_is_named(rules: list[dict[str, Any]], named: str) -> None:
+    faults = firewall_inputs.host_faults(inputs(), host(active=["ufw"], ufw=host()["ufw"] | {"rules": rules}))
+    assert len(faults) == (1 if named else 0), faults
+    if named:
+        assert faults[0].startswith(f"rustdesk_firewall_ports: the rule '{named}"), faults
+        assert f"ufw delete {named}" in faults[0]
+
+
+@pytest.mark.parametrize(
+    ("remote", "rules", "count"),
+    [
+        ("192.0.2.0/24", [denial("deny out tcp any 192.0.0.0/16")], 1),
+        ("192.0.2.0/24", [denial("deny out tcp any 192.0.2.0/25")], 0),
+        ("192.0.2.0/24", [denial("deny out tcp any any", version=6)], 0),
+        ("2001:db8::1", [denial("deny out tcp any any", version=6)], 1),
+        ("2001:db8::1", [denial("deny out tcp any 192.0.2.1")], 0),
+    ],
+)
+def test_only_what_holds_all_given_addresses_denies(remote: str, rules: list[dict[str, Any]], count: int) -> None:
+    there = host(active=["ufw"], ufw=host()["ufw"] | {"rules": rules})
+    assert len(firewall_inputs.host_faults(inputs(remote_addresses=[remote]), there)) == count
+
+
+def test_a_rule_of_the_role_is_beaten_only_by_what_is_before_it() -> None:
+    own = denial("allow out udp 21116 any") | {"comment": "rustdesk_firewall out"}
+    wide = denial("deny out any any any")
+    tcp = denial("allow out tcp 21115 any")
+    for rules, count in (([tcp, own, wide], 0), ([tcp, wide, own], 1), ([tcp, own | {"ports": "1:30000"}, wide], 1)):
+        there = host(active=["ufw"], ufw=host()["ufw"] | {"rules": rules})
+        assert len(firewall_inputs.host_faults(inputs(), there)) == count
+
+
+@pytest.mark.parametrize(
+    ("rule", "told"),
+    [
+        ("deny in tcp 22 any", True),
+        ("deny in any any 10.0.0.0/8", True),
+        ("deny in any any 172.16.0.0/12", False),
+        ("limit in any 22 any", False),
+    ],
+)
+def test_what_denies_the_way_back_is_told_before_ufw_is_switched_on(rule: str, told: bool) -> None:
+    there = host(connection={"port": 22, "peer": "10.1.1.1"}, ufw=host()["ufw"] | {"rules": [denial(rule)]})
+    faults = firewall_inputs.host_faults(inputs(backend="ufw", activate=True), there)
+    assert [fault.partition(":")[0] for fault in faults] == (["rustdesk_firewall_activate"] if told else [])
+
+
+def test_what_nftables_denies_before_the_role_s_rules_is_named() -> None:
+    some = {"chain": "inet site output", "protocols": ["tcp"]}
+    rules = [
+        some | {"direction": "out", "handle": 4, "ports": []},
+        some | {"direction": "out", "handle": 5, "ports": [[1, 1024]]},
+        some | {"direction": "in", "handle": 6, "ports": []},
+        some | {"direction": "out", "handle": 7, "ports": [[1, 2], [21115, 21115]]},
+    ]
+    there = host(active=["nftables"], nftables=host()["nftables"] | {"narrowing": rules})
+    said = firewall_plan.known(inputs(), there)["denied"]
+    assert "handle 4 in inet site output, handle 7 in inet site output (" in said
+    assert firewall_plan.known(inputs(state="absent"), there)["denied"] == ""
+    assert firewall_plan.known(inputs(), host(active=["nftables"]))["denied"] == ""
+
+
 HOST_FAULTS: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
     ("two active", {}, {"active": ["ufw", "nftables"]}, "backend: ufw and nftables are active"),
     (
@@ -312,6 +430,16 @@ HOST_FAULTS: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
         "backend: firewalld holds what is not in its permanent configuration (zone public: ports)",
     ),
     (
+        "runtime only, and another one is named",
+        {"backend": "nftables", "state": "absent", "direction": "in"},
+        {
+            "active": ["firewalld", "nftables"],
+            "files": {"/etc/firewalld/services/rustdesk-in.xml": "x"},
+            "firewalld": host()["firewalld"] | {"runtime_only": ["zone public: rules str"]},
+        },
+        "backend: firewalld holds what is not in its permanent configuration (zone public: rules str)",
+    ),
+    (
         "closed door",
         {"backend": "firewalld", "activate": True},
         {"connection": {"port": 2222, "peer": "x"}, "firewalld": host()["firewalld"] | {"admits_connection": False}},
@@ -326,6 +454,13 @@ HOST_FAULTS: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
 def test_what_does_not_fit_the_host_is_told(asked: dict[str, Any], found: dict[str, Any], says: str) -> None:
     (fault,) = firewall_inputs.host_faults(inputs(**asked), host(**found))
     assert fault.startswith(f"rustdesk_firewall_{says}"), fault
+
+
+def test_a_firewalld_that_is_left_alone_forgets_nothing() -> None:
+    kept = host()["firewalld"] | {"runtime_only": ["zone public: ports"]}
+    there = host(active=["firewalld", "nftables"], firewalld=kept)
+    assert firewall_plan.plan(inputs(backend="nftables"), there)
+    assert firewall_inputs.host_faults(inputs(backend="nftables"), there) == []
 
 
 @pytest.mark.parametrize("active", ["ufw", "firewalld", "nftables"])
