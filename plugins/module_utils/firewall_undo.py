@@ -3,6 +3,9 @@
 
 Runs as a program too, with nothing but Python's own library: a timer starts it when a host that has been changed is not
 heard of again. It then stands beside what it remembers (see `MEMORY`).
+
+What the timer has undone stays remembered, and is marked (see `UNDONE`): the run that made the change may be at it yet,
+and what it changes afterwards is put back from the same memory.
 """
 
 from __future__ import annotations
@@ -18,6 +21,8 @@ from typing import Any
 
 DIRECTORY = Path("/run/rustdesk-firewall-undo")
 MEMORY = "memory.json"
+UNDONE = "undone"
+"""Stands beside the memory as soon as the timer puts things back."""
 SECONDS = 120
 """How long a command may take."""
 
@@ -72,34 +77,41 @@ def remember(paths: list[Path], before: list[list[str]], commands: list[list[str
     file.write_text(json.dumps(memory), encoding="utf-8")
 
 
-def run(command: list[str]) -> subprocess.CompletedProcess[str]:
-    """Run a command, and wait for its end."""
-    return subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)  # noqa: S603
+def is_remembered() -> bool:
+    """Tell whether there is something to put back."""
+    return (DIRECTORY / MEMORY).exists()
+
+
+def is_undone() -> bool:
+    """Tell whether the timer has begun to put things back."""
+    return (DIRECTORY / UNDONE).exists()
+
+
+def run(command: list[str]) -> str:
+    """Run a command, wait for its end, and return a sentence when it failed."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)  # noqa: S603
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"{' '.join(command)} did not end: {error}"
+    said = (done.stderr or done.stdout).strip()
+    return f"{' '.join(command)} ended with status {done.returncode}: {said}" if done.returncode else ""
 
 
 def restore() -> list[str]:
-    """Put everything back, and forget it when that worked.
+    """Put everything back; it stays remembered, as who made the change may not have come to its end.
 
     Returns:
         A sentence for each command that failed.
 
     Raises:
-        OSError: a file cannot be written; what is remembered stays.
+        OSError: a file cannot be written.
     """
     memory = json.loads((DIRECTORY / MEMORY).read_text(encoding="utf-8"))
     for command in memory["before"]:
         run(command)
     for path, entry in memory["files"].items():
         restore_file(Path(path), entry)
-    failed = []
-    for command in memory["commands"]:
-        done = run(command)
-        if done.returncode:
-            said = (done.stderr or done.stdout).strip()
-            failed.append(f"{' '.join(command)} ended with status {done.returncode}: {said}")
-    if not failed:
-        forget()
-    return failed
+    return [said for said in map(run, memory["commands"]) if said]
 
 
 def forget() -> None:
@@ -109,12 +121,13 @@ def forget() -> None:
 
 def main() -> int:
     """Put everything back; exit status 1 and a sentence for each thing that could not be."""
-    try:
-        failed = restore()
-    except FileNotFoundError:
+    if not is_remembered():
         print("there is nothing to undo")
         return 0
-    except (OSError, subprocess.TimeoutExpired) as error:
+    try:
+        (DIRECTORY / UNDONE).touch(mode=0o600)
+        failed = restore()
+    except OSError as error:
         failed = [str(error)]
     print("\n".join(failed) or "the change of the firewall is undone")
     return int(bool(failed))

@@ -16,10 +16,13 @@ options:
   state:
     description:
       - V(armed) remembers and starts the timer.
+      - V(held) starts the timer anew, with what is remembered already, before another step of the change. It fails when
+        the change has been undone meanwhile.
       - V(disarmed) stops the timer and forgets. It fails when the change has been undone meanwhile.
-      - V(undone) puts everything back at once. Without anything to put back, it does nothing.
+      - V(undone) puts everything back at once and forgets, also when the timer has done so before, as the change may
+        have gone on. Without anything to put back, it does nothing.
     type: str
-    choices: [armed, disarmed, undone]
+    choices: [armed, held, disarmed, undone]
     required: true
   seconds:
     description: Time until the change is undone.
@@ -32,6 +35,12 @@ options:
         else too.
     type: str
     default: ""
+  firewalld:
+    description:
+      - Whether the change touches firewalld, which is then reloaded when the change is undone.
+      - One that is not touched is left alone, as a reload forgets what was never made permanent.
+    type: bool
+    default: false
   zones:
     description: Zones of firewalld that are about to change.
     type: list
@@ -55,6 +64,11 @@ EXAMPLES = r"""
     state: armed
     seconds: 60
 
+- name: Have time for the next step, unless the change was undone
+  rustdesk_firewall_guard:
+    state: held
+    seconds: 60
+
 - name: Come back over a new connection
   ansible.builtin.meta: reset_connection
 
@@ -72,6 +86,7 @@ undone:
 
 import inspect
 import sys
+import time
 from pathlib import Path
 
 from ansible.module_utils import firewall_nft, firewall_undo
@@ -131,7 +146,7 @@ def commands(module: AnsibleModule) -> tuple[list[list[str]], list[list[str]]]:
             found.append([ufw, "reload"])
         elif module.params["activate"] == "ufw":
             found.append([ufw, "--force", "disable"])
-    firewalld = module.get_bin_path("firewall-cmd")
+    firewalld = module.get_bin_path("firewall-cmd") if module.params["firewalld"] else None
     if firewalld:
         found.append([systemctl, "enable" if is_enabled(module, _FIREWALLD) else "disable", _FIREWALLD])
         if is_active(module, _FIREWALLD):
@@ -147,14 +162,8 @@ def stop_timer(module: AnsibleModule) -> None:
     module.run_command(["systemctl", "reset-failed", f"{NAME}.service", f"{NAME}.timer"])
 
 
-def arm(module: AnsibleModule) -> None:
-    """Remember, and start the timer."""
-    firewall_undo.forget()
-    firewall_undo.DIRECTORY.mkdir(mode=0o700)
-    for source in (firewall_nft, firewall_undo):
-        name = source.__name__.rpartition(".")[2]
-        (firewall_undo.DIRECTORY / f"{name}.py").write_text(inspect.getsource(source), encoding="utf-8")
-    firewall_undo.remember(paths(module.params["zones"]), *commands(module))
+def start_timer(module: AnsibleModule) -> str:
+    """Start the timer anew, and return what was said when it did not start."""
     stop_timer(module)
     code, out, err = module.run_command(
         [
@@ -168,32 +177,61 @@ def arm(module: AnsibleModule) -> None:
             str(firewall_undo.DIRECTORY / "firewall_undo.py"),
         ]
     )
-    if code:
+    return str(err or out).strip() if code else ""
+
+
+def arm(module: AnsibleModule) -> None:
+    """Remember, and start the timer."""
+    firewall_undo.forget()
+    firewall_undo.DIRECTORY.mkdir(mode=0o700)
+    for source in (firewall_nft, firewall_undo):
+        name = source.__name__.rpartition(".")[2]
+        (firewall_undo.DIRECTORY / f"{name}.py").write_text(inspect.getsource(source), encoding="utf-8")
+    firewall_undo.remember(paths(module.params["zones"]), *commands(module))
+    said = start_timer(module)
+    if said:
         firewall_undo.forget()
+        module.fail_json(msg=f"the timer that undoes a change did not start, so nothing was changed: {said}")
+
+
+def fail_when_undone(module: AnsibleModule) -> None:
+    """Fail when the timer has put things back, or is about to."""
+    if not firewall_undo.is_remembered() or firewall_undo.is_undone() or is_active(module, f"{NAME}.service"):
         module.fail_json(
-            msg=f"the timer that undoes a change did not start, so nothing was changed: {(err or out).strip()}"
+            msg="the change was undone, because its confirmation came too late; run again, with a greater "
+            "rustdesk_firewall_undo_after if the host is slow"
         )
+
+
+def hold(module: AnsibleModule) -> None:
+    """Start the timer anew, unless it has put things back."""
+    # One job of systemd, so that the host is at no time without a timer.
+    module.run_command(["systemctl", "restart", f"{NAME}.timer"])
+    fail_when_undone(module)
+    said = "" if is_active(module, f"{NAME}.timer") else start_timer(module)
+    if said:
+        module.fail_json(msg=f"the timer that undoes a change did not start again: {said}")
 
 
 def disarm(module: AnsibleModule) -> None:
     """Stop the timer and forget."""
     stop_timer(module)
-    if not (firewall_undo.DIRECTORY / firewall_undo.MEMORY).exists() or is_active(module, f"{NAME}.service"):
-        module.fail_json(
-            msg="the change was undone, because its confirmation came too late; run again, with a greater "
-            "rustdesk_firewall_undo_after if the host is slow"
-        )
+    fail_when_undone(module)
     firewall_undo.forget()
 
 
 def undo(module: AnsibleModule) -> bool:
-    """Put everything back."""
+    """Put everything back, whatever the timer has put back before."""
     stop_timer(module)
-    if not (firewall_undo.DIRECTORY / firewall_undo.MEMORY).exists():
+    until = time.monotonic() + firewall_undo.SECONDS
+    while is_active(module, f"{NAME}.service") and time.monotonic() < until:
+        time.sleep(1)
+    if not firewall_undo.is_remembered():
         return False
     failed = firewall_undo.restore()
     if failed:
         module.fail_json(msg=f"the firewall was not put back as it was: {'; '.join(failed)}")
+    firewall_undo.forget()
     return True
 
 
@@ -201,9 +239,10 @@ def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
-            "state": {"type": "str", "choices": ["armed", "disarmed", "undone"], "required": True},
+            "state": {"type": "str", "choices": ["armed", "held", "disarmed", "undone"], "required": True},
             "seconds": {"type": "int", "default": 60},
             "activate": {"type": "str", "default": ""},
+            "firewalld": {"type": "bool", "default": False},
             "zones": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,
@@ -214,6 +253,8 @@ def main() -> None:
             pass
         elif module.params["state"] == "armed":
             arm(module)
+        elif module.params["state"] == "held":
+            hold(module)
         elif module.params["state"] == "disarmed":
             disarm(module)
         else:

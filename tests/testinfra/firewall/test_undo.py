@@ -52,6 +52,23 @@ exec {real} "$@"
         host.check_output(f"rm -f /usr/local/sbin/{program} {mark}")
 
 
+@contextmanager
+def slow(host: Host, program: str, arguments: str, seconds: int) -> Iterator[None]:
+    """Put something in front of a program that takes its time when it is asked for this."""
+    real = host.check_output("command -v %s", program)
+    script = f"""#!/bin/sh
+case "$*" in
+    {arguments}) sleep {seconds} ;;
+esac
+exec {real} "$@"
+"""
+    host.check_output(f"printf %s %s >/usr/local/sbin/{program} && chmod 755 /usr/local/sbin/{program}", "%s", script)
+    try:
+        yield
+    finally:
+        host.check_output(f"rm -f /usr/local/sbin/{program}")
+
+
 @pytest.mark.parametrize(("backend", "name"), BACKENDS.items())
 def test_a_failed_change_is_taken_back(on: Callable[[str], Host], backend: str, name: str) -> None:
     host = on(name)
@@ -129,6 +146,18 @@ def settled(host: Host, look: str, before: str, seconds: float) -> str:
     return seen
 
 
+@contextmanager
+def let_in(host: Host, backend: str) -> Iterator[None]:
+    """Let SSH in where the firewall denies what arrives, by another rule than the role would write."""
+    if backend == "ufw":
+        host.check_output("ufw allow 22")
+    try:
+        yield
+    finally:
+        if backend == "ufw":
+            host.check_output("ufw delete allow 22")
+
+
 @pytest.mark.parametrize(("backend", "name"), BACKENDS.items())
 def test_a_change_that_cuts_the_host_off_undoes_itself(
     on: Callable[[str], Host], over_ssh: Callable[..., Play], backend: str, name: str
@@ -141,14 +170,17 @@ def test_a_change_that_cuts_the_host_off_undoes_itself(
         "rustdesk_firewall_undo_after": 20,
         "__rustdesk_firewall_closed": [22],
     }
-    assert over_ssh(name, {}).changed == 0
-    before = host.check_output(look)
-    done = over_ssh(name, closing)
-    assert done.status != 0, "the host was cut off and said nothing"
-    # Either the connection is given up, or it comes to life again once the timer has undone the change.
-    assert done.result["stats"][name]["unreachable"] or "was undone after 20 s" in done.failure(name), done.output
-    assert settled(host, look, before, 60) == before
-    assert over_ssh(name, {}).changed == 0
+    with let_in(host, backend):
+        done = over_ssh(name, {})
+        assert (done.status, done.changed) == (0, 0), done.output
+        before = host.check_output(look)
+        done = over_ssh(name, closing)
+        assert done.status != 0, "the host was cut off and said nothing"
+        # Either the connection is given up, or it comes to life again once the timer has undone the change.
+        assert done.result["stats"][name]["unreachable"] or "was undone" in done.failure(name), done.output
+        assert settled(host, look, before, 60) == before
+        done = over_ssh(name, {})
+        assert (done.status, done.changed) == (0, 0), done.output
 
 
 def test_the_port_the_run_came_over_is_never_closed(on: Callable[[str], Host], over_ssh: Callable[..., Play]) -> None:
@@ -184,6 +216,49 @@ def test_ufw_is_switched_on_behind_an_open_door(
     finally:
         host.check_output("ufw --force enable")
         firewall(name)
+
+
+def test_a_change_that_is_undone_half_way_does_not_go_on(
+    on: Callable[[str], Host], over_ssh: Callable[..., Play]
+) -> None:
+    """The timer takes back the rule that lets the run in, before ufw is switched on: so it must not be."""
+    name = BACKENDS["ufw"]
+    host = on(name)
+    firewall(name, {"rustdesk_firewall_state": "absent"})
+    host.check_output("ufw --force disable")
+    files = "cat /etc/ufw/user.rules /etc/ufw/user6.rules /etc/ufw/ufw.conf"
+    try:
+        asked = {
+            "rustdesk_firewall_backend": "ufw",
+            "rustdesk_firewall_activate": True,
+            "rustdesk_firewall_undo_after": 10,
+        }
+        off = host.check_output(files)
+        # Three rules: the timer runs off while the second is written.
+        with slow(host, "ufw", "*allow*", 6):
+            done = over_ssh(name, asked)
+        assert done.status != 0, done.output
+        assert not done.result["stats"][name]["unreachable"], done.output
+        assert "is as it was" in done.failure(name)
+        assert "was undone" in done.failure(name)
+        assert "Status: inactive" in host.check_output("ufw status")
+        assert host.check_output(files) == off
+        assert not host.file("/run/rustdesk-firewall-undo").exists
+        assert host.run(WAITING).rc != 0
+    finally:
+        host.check_output("ufw --force enable")
+        firewall(name)
+
+
+def test_an_active_ufw_is_opened_to_nobody_else(on: Callable[[str], Host], over_ssh: Callable[..., Play]) -> None:
+    name = BACKENDS["ufw"]
+    host = on(name)
+    asked = {"rustdesk_firewall_backend": "ufw", "rustdesk_firewall_activate": True}
+    with let_in(host, "ufw"):
+        before = host.check_output(RULES["ufw"])
+        done = over_ssh(name, asked)
+        assert (done.status, done.changed) == (0, 0), done.output
+        assert host.check_output(RULES["ufw"]) == before
 
 
 def test_firewalld_is_not_switched_on_before_a_closed_door(

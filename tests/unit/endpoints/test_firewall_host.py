@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 import pytest
 import rustdesk_firewall_guard as guard
@@ -153,7 +153,29 @@ def test_files_come_back_as_they_were(tmp_path: Path, monkeypatch: pytest.Monkey
     assert link.readlink() == Path("kept")
     assert not new.exists()
     assert said.read_bytes() == b"\x00old\r\n", "the command ran before the files were back"
-    assert not memory.exists()
+    assert undo.is_remembered(), "what is changed from now on could not be put back"
+
+
+def test_what_the_timer_has_undone_is_marked_and_stays_remembered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(undo, "DIRECTORY", tmp_path)
+    rules = tmp_path / "rules"
+    rules.write_text("before")
+    undo.remember([rules], [], [])
+    for change in ("a step of the change", "a later step of it"):
+        assert undo.is_undone() is (change != "a step of the change")
+        rules.write_text(change)
+        assert undo.main() == 0
+        assert rules.read_text() == "before"
+    assert undo.is_undone()
+
+
+def test_a_command_that_is_missing_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(undo, "DIRECTORY", tmp_path)
+    undo.remember([], [["/missing"]], [["/missing", "now"], ["sh", "-c", f"touch {tmp_path}/ran"]])
+    assert undo.main() == 1
+    assert (tmp_path / "ran").exists()
 
 
 def test_a_command_that_fails_is_told_and_nothing_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -176,19 +198,29 @@ def test_what_is_remembered_is_root_s_alone(tmp_path: Path, monkeypatch: pytest.
 
 @dataclass
 class Host:
-    """A host whose units are all inactive, as a module meets it."""
+    """A host with few active units, as a module meets it."""
 
     ufw: str
     params: dict[str, Any]
+    active: tuple[str, ...] = ()
+    ran: list[list[str]] = field(default_factory=list)
 
     def get_bin_path(self, name: str, required: bool = False) -> str | None:
-        """Every program is there, but for firewalld's."""
+        """Every program is there."""
         assert required or name in ("nft", "ufw", "firewall-cmd")
-        return None if name == "firewall-cmd" else f"/usr/sbin/{name}"
+        return f"/usr/sbin/{name}"
 
     def run_command(self, command: list[str], **_options: Any) -> tuple[int, str, str]:
-        """Answer for ufw; systemctl says no."""
-        return (0, f"Status: {self.ufw}", "") if command[0].endswith("ufw") else (1, "", "")
+        """Answer for ufw and for units; all else works."""
+        self.ran.append(command)
+        if command[0].endswith("ufw"):
+            return 0, f"Status: {self.ufw}", ""
+        asked = command[1].startswith("is-")
+        return (0 if not asked or command[-1] in self.active else 1), "", ""
+
+    def fail_json(self, msg: str) -> NoReturn:
+        """End as a module does that fails."""
+        raise SystemExit(msg)
 
 
 @pytest.mark.parametrize(
@@ -204,5 +236,72 @@ class Host:
 def test_ufw_is_switched_off_only_where_the_change_switches_it_on(
     ufw: str, activate: str, undone: list[str] | None
 ) -> None:
-    _before, found = guard.commands(cast("Any", Host(ufw, {"activate": activate})))
+    _before, found = guard.commands(cast("Any", Host(ufw, {"activate": activate, "firewalld": False})))
     assert [command[1:] for command in found if command[0].endswith("ufw")] == ([undone] if undone else [])
+
+
+@pytest.mark.parametrize("touched", [True, False])
+def test_firewalld_is_reloaded_only_where_the_change_touches_it(touched: bool) -> None:
+    there = Host("inactive", {"activate": "", "firewalld": touched}, active=("firewalld.service",))
+    _before, found = guard.commands(cast("Any", there))
+    assert (["/usr/sbin/firewall-cmd", "--reload"] in found) is touched
+    assert any("firewalld.service" in command for command in found) is touched
+
+
+TIMER, SERVICE = "rustdesk-firewall-undo.timer", "rustdesk-firewall-undo.service"
+
+
+@pytest.fixture
+def armed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A change of a file that is remembered; the memory is its own directory."""
+    memory = tmp_path / "memory"
+    memory.mkdir()
+    monkeypatch.setattr(undo, "DIRECTORY", memory)
+    rules = tmp_path / "rules"
+    rules.write_text("before")
+    undo.remember([rules], [], [])
+    rules.write_text("changed")
+    return rules
+
+
+def waiting(*active: str) -> Host:
+    return Host("inactive", {"activate": "", "firewalld": False, "seconds": 60}, active=active)
+
+
+def test_a_change_that_is_held_gets_the_whole_time_again(armed: Path) -> None:
+    there = waiting(TIMER)
+    guard.hold(cast("Any", there))
+    assert ["systemctl", "restart", TIMER] in there.ran
+    assert not [command for command in there.ran if command[0].endswith("systemd-run")]
+    stopped = waiting()
+    guard.hold(cast("Any", stopped))
+    assert [command for command in stopped.ran if command[0].endswith("systemd-run")]
+    assert armed.read_text() == "changed"
+
+
+@pytest.mark.parametrize("how", ["done", "at it", "forgotten"])
+@pytest.mark.parametrize("name", ["hold", "disarm"])
+def test_a_change_that_was_undone_does_not_go_on(armed: Path, how: str, name: str) -> None:
+    if how == "done":
+        undo.main()
+    if how == "forgotten":
+        undo.forget()
+    with pytest.raises(SystemExit, match="the change was undone"):
+        getattr(guard, name)(waiting(TIMER, *([SERVICE] if how == "at it" else [])))
+    assert undo.is_remembered() is (how != "forgotten")
+    assert armed.read_text() == ("before" if how == "done" else "changed")
+
+
+def test_what_was_changed_after_the_timer_is_put_back_too(armed: Path) -> None:
+    undo.main()
+    armed.write_text("changed by a later step")
+    assert guard.undo(cast("Any", waiting()))
+    assert armed.read_text() == "before"
+    assert not undo.DIRECTORY.exists()
+    assert not guard.undo(cast("Any", waiting()))
+
+
+def test_a_confirmed_change_is_forgotten(armed: Path) -> None:
+    guard.disarm(cast("Any", waiting(TIMER)))
+    assert armed.read_text() == "changed"
+    assert not undo.DIRECTORY.exists()
