@@ -74,6 +74,7 @@ QUIET = seen()
 PROVEN: Variables = {"proofs": []}
 UNPROVEN: Variables = {"proofs": [], "msg": "failed key_enforced"}
 RENEWED: dict[str, Any] = {"__rustdesk_server_hbbs_restart": {"changed": True}}
+STARTED: dict[str, Any] = {"__rustdesk_server_started": {"changed": True}}
 RELAYS: dict[str, Any] = {"rustdesk_relays": ["a.example.org", "b.example.org"]}
 BAD_ARGUMENT = "host must be a host name or an IP address, not ''"
 UNREADABLE = "/opt cannot be looked at (Permission denied)"
@@ -100,6 +101,7 @@ CASES = {
     ),
     "a_daemon_that_keeps_ending": Case(seen("", RESTLESS), RESTLESS),
     "put_right_by_a_restart": Case(seen(FAULT, RESTLESS), "", TWICE, QUIET, variables=RENEWED),
+    "a_daemon_that_had_just_ended": Case(seen("", RESTLESS), RESTLESS, TWICE, QUIET, variables=STARTED),
     "not_put_right_by_a_restart": Case(QUIET, FAULT, TWICE, seen(FAULT, RESTLESS), variables=RENEWED),
     "what_is_over_where_the_proofs_fail": Case(
         seen(FAULT), "failed key_enforced", ("probe",) * 3, proofs=UNPROVEN, variables=RENEWED
