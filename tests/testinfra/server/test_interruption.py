@@ -96,6 +96,6 @@ def test_emptied_list_killed_before_the_restart(on: Callable[[str], Host]) -> No
     finally:
         done = deploy(SERVER)
     assert "192.0.2.77" not in console(host, 21117, "blocklist")
-    assert "Restart hbbr" in done.changes(SERVER)
+    assert "rustdesk_server : Restart hbbr" in done.changes(SERVER)
     assert host.check_output(number) == hbbs
     assert deploy(SERVER).changed == 0

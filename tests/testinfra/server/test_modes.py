@@ -58,7 +58,7 @@ def test_relay_that_did_not_resolve_when_hbbs_started_is_named_again(on: Callabl
         host.check_output("timeout 30 sh -c %s", listening)
         assert late not in console(host, 21115, "relay-servers")
         host.check_output("cat /root/hosts.late >/etc/hosts")
-        assert "Restart hbbs" in deploy(SERVER, **mode).changes(SERVER)
+        assert "rustdesk_server : Restart hbbs" in deploy(SERVER, **mode).changes(SERVER)
         assert late in console(host, 21115, "relay-servers")
         assert deploy(SERVER, **mode).changed == 0
     finally:
