@@ -122,7 +122,7 @@ def windows_steps(plan: Mapping[str, Any]) -> Iterator[WindowsStep]:
 
 def _difference(path: str, before: str | None, content: str | None) -> dict[str, str] | None:
     """Return what changes for people to see; the role's own records are nothing they have to know of."""
-    if not path.endswith(".toml"):
+    if not path.lower().endswith(".toml"):
         return None
     return {
         "before_header": path,

@@ -403,7 +403,7 @@ def _emptied(profile: Mapping[str, Any], created: Sequence[str], gone: set[str])
     found: list[str] = []
     going = gone
     for path, names in ((profile["directory"], profile["names"]), *reversed(profile["above"].items())):
-        if fold(path) not in made or set(names) - going:
+        if fold(path) not in made or {fold(name) for name in names} - {fold(name) for name in going}:
             break
         found.append(path)
         going = {re.split(r"[/\\]", path)[-1]}
@@ -499,7 +499,7 @@ def _table(values: Mapping[str, Any], table: str) -> Mapping[str, Any]:
 def _change(profile: Mapping[str, Any], name: str, before: str | None, content: str | None) -> Change:
     file = profile["files"].get(name, {})
     return Change(
-        path=join(profile["directory"], name),
+        path=file.get("path") or join(profile["directory"], name),
         before=before,
         content=content,
         owner=file.get("owner") or profile["name"],

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ansible.module_utils.client_plan import RECORD, SETTINGS_FILES
+from ansible.module_utils.client_plan import RECORD, RESTART, SETTINGS_FILES
 
 SERVICE_ROAMING = "C:\\Windows\\ServiceProfiles\\LocalService\\AppData\\Roaming"
 """Where the service, which runs as LocalSystem, keeps its settings (hbb_common src/config.rs, patch)."""
@@ -19,6 +19,15 @@ NOBODY = ("all users", "default", "default user", "public")
 
 SERVICE = "RustDesk service"
 """Name of the service's profile in messages."""
+
+ATTRIBUTES = {
+    "isreadonly": "is read-only, so somebody wants it to stay as it is",
+    "ishidden": "is hidden, and writing it would end that for good",
+}
+"""What win_copy takes off a file that it writes, so that nobody could put it back."""
+
+_SPELLINGS = {name.lower(): name for name in (*SETTINGS_FILES, RECORD, RESTART)}
+"""Names of files as the role has them, by what Windows takes for the same name."""
 
 Result = Mapping[str, Any]
 
@@ -41,8 +50,9 @@ def _is_link(entry: Result) -> bool:
 def settings_files(found: Sequence[Result], names: list[str]) -> list[str]:
     """Return the paths of the files of settings among what win_find found."""
     paths = [str(entry["path"]) for entry in no_links(found)]
+    wanted = {name.lower() for name in names}
     return sorted(
-        path for path in paths if _parent(path).lower().endswith("\\rustdesk\\config") and _name(path) in names
+        path for path in paths if _parent(path).lower().endswith("\\rustdesk\\config") and _name(path).lower() in wanted
     )
 
 
@@ -105,16 +115,22 @@ def _name(path: str) -> str:
     return path.rpartition("\\")[2]
 
 
+def _spelling(path: str) -> str:
+    """Return the name of a file as the role has it: to Windows rustdesk2.toml is the same file as RustDesk2.toml."""
+    return _SPELLINGS.get(_name(path).lower(), _name(path))
+
+
 def _profile(name: str, kind: str, roaming: str, results: Mapping[str, Any]) -> dict[str, Any]:
     above, directory = f"{roaming}\\RustDesk", f"{roaming}\\RustDesk\\config"
     entries = [str(entry["path"]) for part in ("directories", "files") for entry in results[part]]
 
     def inside(parent: str) -> list[str]:
-        return sorted(_name(path) for path in entries if _same(_parent(path), parent))
+        return sorted(_spelling(path) for path in entries if _same(_parent(path), parent))
 
     missing = [path for path in (above, directory) if not any(_same(path, entry) for entry in entries)]
     contents: dict[str, dict[str, str]] = {
-        _name(str(read["__rustdesk_client_item"])): {
+        _spelling(str(read["__rustdesk_client_item"])): {
+            "path": str(read["__rustdesk_client_item"]),
             "content": str(read["content"]),
             "owner": "",
             "group": "",
@@ -150,9 +166,11 @@ def _link(directory: str, found: Sequence[Result]) -> str:
 
 
 def _fault(directory: str, files: Sequence[Result], names: list[str]) -> str:
-    """Say why settings must not be written: win_copy would take the attribute off, and nobody could put it back."""
+    """Say why settings must not be written: they have an attribute that would be lost."""
     for entry in files:
         path = str(entry["path"])
-        if entry.get("isreadonly") and _same(_parent(path), directory) and _name(path) in names:
-            return f"{path} is read-only, so somebody wants it to stay as it is; take the attribute off"
+        if _same(_parent(path), directory) and _spelling(path) in names:
+            for attribute, reason in ATTRIBUTES.items():
+                if entry.get(attribute):
+                    return f"{path} {reason}; take the attribute off"
     return ""

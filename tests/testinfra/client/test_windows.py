@@ -144,6 +144,32 @@ def test_a_read_only_file_is_refused() -> None:
 
 
 @pytest.mark.usefixtures("profiles")
+def test_a_file_of_another_case_is_merged_into_and_given_back() -> None:
+    inside('mv "$1" "$2"', path("anna"), path("anna", "rustdesk2.toml"))
+    apply(host=ENDPOINT, users=["anna"])
+    assert sorted(files("anna")) == ["RustDesk_local.toml", "rustdesk2.toml", "rustdesk_client.json"]
+    merged = get("anna", "rustdesk2.toml")
+    assert SERVER.encode() in merged
+    assert b"# set by somebody else's support\r\n" in merged
+    assert apply(host=ENDPOINT, users=["anna"]).changed == 0
+    reset(host=ENDPOINT, users=["anna"])
+    assert files("anna") == ["rustdesk2.toml"]
+    assert get("anna", "rustdesk2.toml") == SETTINGS["anna"]
+
+
+@pytest.mark.usefixtures("profiles")
+def test_a_hidden_file_is_refused() -> None:
+    """It used to be overlooked, and written over."""
+    hide = "import os, sys; os.setxattr(sys.argv[1], 'user.DOSATTRIB', b'0x2')"
+    inside('python3 -c "$2" "$1"', path("anna"), hide)
+    done = run(host=ENDPOINT)
+    assert done.status != 0
+    assert f"{FILE} is hidden" in done.failure(ENDPOINT)
+    assert {user: get(user) for user in SETTINGS} == SETTINGS
+    assert files("Administrator") == []
+
+
+@pytest.mark.usefixtures("profiles")
 def test_a_file_that_is_held_open_is_named() -> None:
     line = ["docker", "exec", "-i", "--user", "Administrator", CONTAINER, "hold-open", "read", FILE]
     with subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
