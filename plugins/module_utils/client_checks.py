@@ -66,7 +66,9 @@ def known(inputs: Inputs, host: Host) -> dict[str, Any]:
         "differences": differences,
         "pending": plan.pending or bool(differences),
         "to_install": _to_install(inputs, host),
-        "to_uninstall": "" if present or not host["package"] else client_plan.recorded_package(services),
+        "to_uninstall": "" if present else client_plan.recorded_package(services, _package(host)),
+        "claim": client_plan.claim(services, str(inputs["version"])).as_dict() if present else {},
+        "settle": client_plan.settle(services, _package(host)).as_dict() if present else {},
         "package_wanted": client_inputs.package(inputs, str(host["machine"])) if present else {},
         "interrupted": bool(client_plan.marked(services)),
         "mark": client_plan.mark(services).as_dict(),
@@ -82,6 +84,11 @@ def _to_install(inputs: Inputs, host: Host) -> str:
     return str(inputs["version"]) if wanted else ""
 
 
+def _package(host: Host) -> str | None:
+    """Return the version of the package that is there, None for one that is neither installed nor gone."""
+    return None if host["package_unfinished"] else str(host["package"])
+
+
 def _services(host: Host) -> list[Mapping[str, Any]]:
     return [profile for profile in host["profiles"] if profile["kind"] == "service"]
 
@@ -91,7 +98,7 @@ def _plan(inputs: Inputs, host: Host) -> Plan:
     if inputs["state"] == "absent":
         plan = client_plan.absent(profiles, service_stays=has_service)
     else:
-        plan = client_plan.present(profiles, client_inputs.settings(inputs), _to_install(inputs, host))
+        plan = client_plan.present(profiles, client_inputs.settings(inputs), _package(host))
     if not has_service:
         # There is nothing left that could run again.
         plan.add(client_plan.unmark(client_plan.marked(_services(host))))

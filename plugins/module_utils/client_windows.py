@@ -79,6 +79,7 @@ def host(results: Mapping[str, Any], users: list[str], discover: bool, portable:
         "machine": "x86_64",
         "dpkg": False,
         "package": str(package.get("DisplayVersion", {}).get("value", "installed")) if package else "",
+        "package_unfinished": False,
         "program": _program(package),
         "nft": False,
         "systemd": False,

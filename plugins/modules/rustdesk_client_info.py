@@ -73,6 +73,10 @@ package:
   returned: always
   type: str
   sample: 1.4.9
+package_unfinished:
+  description: Whether it is neither installed nor gone, as after an installation or a removal that was interrupted.
+  returned: always
+  type: bool
 program:
   description: Path of the installed program, empty when there is none.
   returned: always
@@ -156,6 +160,9 @@ SYSTEMD = Path("/run/systemd/system")
 """Exists where systemd is the system's manager (sd_booted(3))."""
 PROGRAM = Path("/usr/bin/rustdesk")
 """Where the client has to be to count as installed (rustdesk src/platform/linux.rs, is_installed)."""
+
+INSTALLED, GONE = "installed", ("not-installed", "config-files")
+"""States of a package with nothing left to do (dpkg-query(1)); in any other one files of it may be there."""
 
 FIRST_UID, LAST_UID = 1000, 60000
 """Users who are people (login.defs(5), UID_MIN and UID_MAX)."""
@@ -301,14 +308,16 @@ def service(module: AnsibleModule) -> dict[str, bool]:
     }
 
 
-def package(module: AnsibleModule) -> str:
-    """Return the installed version of the package."""
+def package(module: AnsibleModule) -> tuple[str, bool]:
+    """Return the installed version of the package, and whether it is neither installed nor gone."""
     query = module.get_bin_path("dpkg-query")
     if not query:
-        return ""
+        return "", False
     code, out, _ = module.run_command([query, "--show", "--showformat=${db:Status-Status} ${Version}", "rustdesk"])
     status, _, version = out.partition(" ")
-    return version if code == 0 and status == "installed" else ""
+    if code:
+        return "", False
+    return version if status == INSTALLED else "", status not in (INSTALLED, *GONE)
 
 
 def programs(*, service_runs: bool) -> list[dict[str, Any]]:
@@ -364,10 +373,12 @@ def look(module: AnsibleModule) -> dict[str, Any]:
     ]
     state = service(module)
     installed = PROGRAM.exists()
+    version, is_unfinished = package(module)
     return {
         "machine": platform.machine(),
         "dpkg": module.get_bin_path("dpkg-query") is not None,
-        "package": package(module),
+        "package": version,
+        "package_unfinished": is_unfinished,
         "program": str(PROGRAM) if installed else "",
         "nft": module.get_bin_path("nft", opt_dirs=["/usr/sbin", "/sbin"]) is not None,
         "systemd": SYSTEMD.is_dir(),

@@ -234,6 +234,50 @@ def test_a_package_that_cannot_be_removed_leaves_the_service_running(endpoint: H
     assert endpoint.run("command -v rustdesk").rc != 0
 
 
+def test_a_package_that_somebody_else_has_installed_stays(endpoint: Host, outside: Host, package: Package) -> None:
+    """The role's own installation failed, so it is not the role's."""
+    variables = package.variables(users=["anna"], package_url="http://mirror.lab.test/rustdesk/none.deb")
+    done = run({f"rustdesk_client_{name}": value for name, value in variables.items()})
+    assert done.status != 0
+    install_by_hand(endpoint, outside)
+    apply(**package.variables(users=["anna"]))
+    reset(users=["anna"])
+    assert endpoint.service("rustdesk").is_running
+    assert endpoint.run("dpkg -s rustdesk").rc == 0
+
+
+@pytest.mark.parametrize(
+    "task", ["install_deb | Install the package", "install_record | Record it", "install | Record whether it is there"]
+)
+def test_an_installation_that_was_killed_is_finished_and_taken_back(
+    endpoint: Host, package: Package, task: str
+) -> None:
+    killed_before(task, **package.variables(users=["anna"]))
+    apply(**package.variables(users=["anna"]))
+    assert endpoint.service("rustdesk").is_running
+    assert apply(**package.variables(users=["anna"])).changed == 0
+    reset(users=["anna"])
+    assert endpoint.run("command -v rustdesk").rc != 0
+
+
+@pytest.mark.parametrize("state", ["present", "absent"])
+def test_a_package_that_is_half_there_is_finished(endpoint: Host, package: Package, state: str) -> None:
+    """As after a kill in the middle of a removal."""
+    apply(**package.variables(users=["anna"]))
+    endpoint.check_output(
+        "sed -i '/^Package: rustdesk$/,/^$/s/^Status: .*/Status: deinstall ok half-configured/' /var/lib/dpkg/status"
+    )
+    assert "half-configured" in endpoint.check_output("dpkg -s rustdesk")
+    if state == "present":
+        apply(**package.variables(users=["anna"]))
+        assert endpoint.service("rustdesk").is_running
+        assert "install ok installed" in endpoint.check_output("dpkg -s rustdesk")
+        assert apply(**package.variables(users=["anna"])).changed == 0
+    reset(users=["anna"])
+    assert endpoint.run("command -v rustdesk").rc != 0
+    assert endpoint.run("dpkg -s rustdesk | grep -q 'ok installed$'").rc != 0
+
+
 @pytest.mark.usefixtures("package")
 def test_open_window_is_refused_or_closed(endpoint: Host) -> None:
     """A portable client that a user has open would write its own settings back."""

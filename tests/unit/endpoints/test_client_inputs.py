@@ -53,6 +53,7 @@ def host(**given: Any) -> dict[str, Any]:
         "machine": "x86_64",
         "dpkg": True,
         "package": "",
+        "package_unfinished": False,
         "program": "",
         "nft": True,
         "systemd": True,
@@ -326,6 +327,54 @@ def test_the_mark_of_a_service_that_was_stopped_stays_as_long_as_there_is_one(st
 def test_nothing_to_give_back_is_nothing_to_do() -> None:
     known = client_checks.known(inputs(state="absent"), of_service(exists=True, names=[], options={"key": "x"}))
     assert (known["pending"], known["differences"], known["interrupted"]) == (False, [], False)
+
+
+@pytest.mark.parametrize(
+    ("found", "uninstalls"),
+    [
+        ({"package": "1.4.9"}, "1.4.9"),
+        ({"package_unfinished": True}, "1.4.9"),
+        ({}, ""),
+    ],
+    ids=["installed", "half removed", "gone"],
+)
+def test_a_reset_uninstalls_whatever_is_left_of_the_roles_package(found: dict[str, Any], uninstalls: str) -> None:
+    record = base64.b64encode(b'{"format": 1, "files": {}, "created": [], "package": "1.4.9"}').decode()
+    files = {"rustdesk_client.json": {"content": record, "owner": "", "group": "", "mode": ""}}
+    profile = {**host()["profiles"][0], "kind": "service", "files": files, "names": list(files)}
+    known = client_checks.known(inputs(state="absent"), host(profiles=[profile], **found))
+    assert known["to_uninstall"] == uninstalls
+
+
+class Dpkg:
+    """Stands in for the module, with dpkg-query's answer."""
+
+    def __init__(self, answer: str, code: int = 0) -> None:
+        self._answered = code, answer, ""
+
+    def get_bin_path(self, name: str) -> str:
+        return f"/usr/bin/{name}"
+
+    def run_command(self, _command: list[str]) -> tuple[int, str, str]:
+        return self._answered
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "package"),
+    [
+        ("installed 1.4.9", 0, ("1.4.9", False)),
+        ("", 1, ("", False)),
+        ("not-installed ", 0, ("", False)),
+        ("config-files 1.4.9", 0, ("", False)),
+        ("half-configured 1.4.9", 0, ("", True)),
+        ("half-installed 1.4.9", 0, ("", True)),
+        ("unpacked 1.4.9", 0, ("", True)),
+        ("triggers-pending 1.4.9", 0, ("", True)),
+    ],
+)
+def test_a_package_is_installed_or_gone_or_neither(answer: str, code: int, package: tuple[str, bool]) -> None:
+    module: Any = Dpkg(answer, code)
+    assert rustdesk_client_info.package(module) == package
 
 
 def holds(conditions: list[str] | str, **variables: Any) -> bool:

@@ -332,6 +332,7 @@ def of_file(**entry: Any) -> bytes:
         b'{"format": 1, "created": "/"}',
         b'{"format": 1, "created": [1]}',
         b'{"format": 1, "package": 1}',
+        b'{"format": 1, "installing": 1}',
         of_file(before=1),
         of_file(before="\ud800"),
         of_file(after=[]),
@@ -363,14 +364,62 @@ def test_a_profile_with_a_fault_is_given_nothing_back_and_that_is_told(recorded:
     assert not plan.pending
 
 
-def test_the_package_is_recorded_with_the_service() -> None:
-    service = profile({}, kind="service")
-    after = carried_out({}, present([service], WANTED, package="1.4.9"))
-    assert json.loads(after[RECORD])["package"] == "1.4.9"
-    services = [profile(after, kind="service")]
-    assert b"package" not in carried_out({}, present([profile({})], WANTED, package="1.4.9"))[RECORD]
-    assert client_plan.recorded_package(services) == "1.4.9"
-    assert client_plan.recorded_package([profile(configured({}), kind="service")]) == ""
+def of_service(files: dict[str, bytes]) -> list[dict[str, Any]]:
+    return [profile(files, kind="service")]
+
+
+def recorded(files: dict[str, bytes]) -> dict[str, Any]:
+    """What the record says of the package."""
+    record = json.loads(files[RECORD])
+    return {key: record[key] for key in ("package", "installing") if key in record}
+
+
+def test_a_package_is_the_roles_once_it_is_there() -> None:
+    files = carried_out({}, present(of_service({}), WANTED))
+    assert recorded(files) == {}
+    claimed = carried_out(files, client_plan.claim(of_service(files), "1.4.9"))
+    assert recorded(claimed) == {"installing": "1.4.9"}
+    settled = carried_out(claimed, client_plan.settle(of_service(claimed), "1.4.9"))
+    assert recorded(settled) == {"package": "1.4.9"}
+    assert client_plan.recorded_package(of_service(settled), "1.4.9") == "1.4.9"
+    assert not present(of_service(settled), WANTED, "1.4.9").pending
+    assert not client_plan.settle(of_service(settled), "1.4.9").pending
+    assert carried_out(settled, absent(of_service(settled))) == {}
+
+
+def test_a_package_that_did_not_come_about_is_not_the_roles() -> None:
+    """Its download or its installation fails, and an administrator installs it by hand."""
+    files = carried_out({}, present(of_service({}), WANTED))
+    claimed = carried_out(files, client_plan.claim(of_service(files), "1.4.9"))
+    settled = carried_out(claimed, client_plan.settle(of_service(claimed), ""))
+    assert recorded(settled) == {}
+    for by_hand in (files, settled):
+        assert client_plan.recorded_package(of_service(by_hand), "1.4.9") == ""
+
+
+@pytest.mark.parametrize(
+    ("there", "own"), [("1.4.9", "1.4.9"), (None, "1.4.9"), ("1.4.8", ""), ("", "")], ids=["whole", "half", "other", ""]
+)
+def test_a_run_that_was_killed_while_it_installed(there: str | None, own: str) -> None:
+    claimed = carried_out({}, client_plan.claim(of_service({}), "1.4.9"))
+    assert client_plan.recorded_package(of_service(claimed), there) == own
+    healed = carried_out(claimed, present(of_service(claimed), WANTED, there))
+    assert recorded(healed) == ({"package": own} if own else {})
+
+
+def test_what_an_earlier_version_has_recorded_is_read() -> None:
+    """It recorded the package before it was there, and nothing else."""
+    old = {RECORD: b'{"format": 1, "files": {}, "created": [], "package": "1.4.9"}'}
+    assert client_plan.recorded_package(of_service(old), "1.4.9") == "1.4.9"
+    assert client_plan.recorded_package(of_service(old), "1.5.0") == "1.4.9"
+    assert client_plan.recorded_package(of_service(old), "") == ""
+    assert recorded(carried_out(old, present(of_service(old), WANTED, "1.4.9"))) == {"package": "1.4.9"}
+    assert recorded(carried_out(old, present(of_service(old), WANTED, ""))) == {}
+
+
+def test_only_the_service_s_record_is_about_the_package() -> None:
+    claimed = carried_out({}, client_plan.claim(of_service({}), "1.4.9"))
+    assert recorded(carried_out(claimed, present([profile(claimed)], WANTED))) == {"installing": "1.4.9"}
 
 
 def test_paths_of_windows() -> None:
