@@ -94,6 +94,7 @@ def host(results: Mapping[str, Any], users: list[str], discover: bool, portable:
             for answer in results["answers"]
         },
         "unknown_users": sorted(name for name in users if name.lower() not in known),
+        "qos_current": False,
         "existing_paths": [],
         "profiles": profiles,
     }

@@ -121,6 +121,10 @@ existing_paths:
   returned: always
   type: list
   elements: str
+qos_current:
+  description: Whether the rules that mark packets are loaded as they lie there, and systemd has read their unit.
+  returned: always
+  type: bool
 profiles:
   description: The service's profile first, then the users' by name.
   returned: always
@@ -147,6 +151,7 @@ import grp
 import os
 import platform
 import pwd
+import re
 import stat
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -167,6 +172,12 @@ INSTALLED, GONE = "installed", ("not-installed", "config-files")
 FIRST_UID, LAST_UID = 1000, 60000
 """Users who are people (login.defs(5), UID_MIN and UID_MAX)."""
 NO_SHELLS = ("nologin", "false", "sync")
+
+QOS_RULES = Path("/etc/nftables-rustdesk-client.nft")
+QOS_UNIT = Path("/etc/systemd/system/rustdesk-client-qos.service")
+QOS_TABLE = ("inet", "rustdesk_client_qos")
+DIGEST = re.compile('comment "([0-9a-f]{16})"')
+"""How the rules that mark packets say which they are."""
 
 RECORD = "rustdesk_client.json"
 """What the role has found in a profile and set there (client_plan)."""
@@ -320,6 +331,18 @@ def package(module: AnsibleModule) -> tuple[str, bool]:
     return version if status == INSTALLED else "", status not in (INSTALLED, *GONE)
 
 
+def qos_current(module: AnsibleModule, rules: Path = QOS_RULES, unit: Path = QOS_UNIT) -> bool:
+    """Tell whether the kernel has the rules of the file, and systemd the unit: a run may have ended before they had."""
+    nft = module.get_bin_path("nft", opt_dirs=["/usr/sbin", "/sbin"])
+    systemctl = module.get_bin_path("systemctl") if SYSTEMD.is_dir() else None
+    if not (nft and systemctl and rules.is_file() and unit.is_file()):
+        return False
+    shown = module.run_command([systemctl, "show", "--property=NeedDaemonReload", "--", unit.name])[1]
+    written = DIGEST.findall(rules.read_text(encoding="utf-8", errors="replace"))
+    loaded = DIGEST.findall(module.run_command([nft, "list", "table", *QOS_TABLE])[1])
+    return shown.strip() == "NeedDaemonReload=no" and bool(written) and written == loaded
+
+
 def programs(*, service_runs: bool) -> list[dict[str, Any]]:
     """Return the programs that outlive a stop of the service.
 
@@ -386,6 +409,7 @@ def look(module: AnsibleModule) -> dict[str, Any]:
         "programs": programs(service_runs=state["active"]),
         "options": answers(module, params["options"]) if installed and state["active"] else {},
         "unknown_users": sorted(name for name, user in listed.items() if not user),
+        "qos_current": qos_current(module),
         "existing_paths": [path for path in params["paths"] if Path(path).exists()],
         "profiles": [asdict(found) for found in profiles],
     }

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 import tomllib
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.testinfra.client.endpoints import ENDPOINT, SERVER, Package, apply, config, get, put, reset, run
-from tests.testinfra.plays import ROOT
+from tests.testinfra.client.endpoints import (
+    ENDPOINT,
+    SERVER,
+    Package,
+    apply,
+    config,
+    get,
+    killed_before,
+    put,
+    reset,
+    run,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -168,18 +177,6 @@ def test_stopped_client_stays_stopped_unless_asked(endpoint: Host, outside: Host
     assert endpoint.service("rustdesk").is_running
     assert endpoint.service("rustdesk").is_enabled
     assert apply(users=["anna"], service="running").changed == 0
-
-
-def killed_before(task: str, **variables: Any) -> None:
-    """Run the role, and kill it when it comes to a task."""
-    killer = ROOT / "tests" / "testinfra" / "server" / "callbacks"
-    done = run(
-        {f"rustdesk_client_{name}": value for name, value in variables.items()},
-        ANSIBLE_CALLBACK_PLUGINS=os.pathsep.join(map(str, (killer, ROOT / "plugins" / "callback"))),
-        ANSIBLE_CALLBACKS_ENABLED="killer",
-        KILL_BEFORE_TASK=task,
-    )
-    assert done.status < 0, done.output
 
 
 @pytest.mark.usefixtures("package")

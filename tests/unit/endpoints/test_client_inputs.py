@@ -61,6 +61,7 @@ def host(**given: Any) -> dict[str, Any]:
         "programs": [],
         "options": {},
         "unknown_users": [],
+        "qos_current": False,
         "existing_paths": [],
         "profiles": [profile],
         **given,
@@ -377,16 +378,128 @@ def test_a_package_is_installed_or_gone_or_neither(answer: str, code: int, packa
     assert rustdesk_client_info.package(module) == package
 
 
+DIGEST = "0123456789abcdef"
+LOADED = f'table inet rustdesk_client_qos {{\n counter packets 1 bytes 2 comment "{DIGEST}"\n}}\n'
+
+
+class Qos(Dpkg):
+    """Stands in for the module, with systemd's and nft's answers."""
+
+    def __init__(self, reload: str, table: str) -> None:
+        self._answers = {"systemctl": (0, f"NeedDaemonReload={reload}\n", ""), "nft": (not table, table, "")}
+
+    def get_bin_path(self, name: str, **_options: Any) -> str:
+        return f"/usr/sbin/{name}"
+
+    def run_command(self, command: list[str]) -> tuple[int, str, str]:
+        return self._answers[Path(command[0]).name]
+
+
+@pytest.mark.parametrize(
+    ("files", "reload", "table", "current"),
+    [
+        (2, "no", LOADED, True),
+        (2, "yes", LOADED, False),
+        (2, "no", LOADED.replace("0", "1"), False),
+        (2, "no", "", False),
+        (1, "no", LOADED, False),
+        (0, "no", LOADED, False),
+    ],
+    ids=["steady", "unit not read", "other rules", "flushed", "no unit", "nothing"],
+)
+def test_the_mark_is_current_when_the_kernel_has_the_rules_of_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: int, reload: str, table: str, current: bool
+) -> None:
+    rules, unit = tmp_path / "rules.nft", tmp_path / "qos.service"
+    if files:
+        rules.write_text(f'x\n\t\tcounter comment "{DIGEST}"\n', "utf-8")
+    if files > 1:
+        unit.touch()
+    monkeypatch.setattr(rustdesk_client_info, "SYSTEMD", tmp_path)
+    module: Any = Qos(reload, table)
+    assert rustdesk_client_info.qos_current(module, rules, unit) is current
+
+
+def test_the_rules_of_the_mark_name_their_digest() -> None:
+    names = {"__rustdesk_client_qos_ports": [21115, 21116, 21117]}
+    first, second = (
+        rendered("qos.nft.j2", **names, rustdesk_client_qos_dscp=dscp, role_path=str(ROLE)) for dscp in (8, 34)
+    )
+    digests = [rustdesk_client_info.DIGEST.findall(text) for text in (first, second)]
+    assert [len(found) for found in digests] == [1, 1]
+    assert digests[0] != digests[1]
+
+
+def test_the_mark_follows_the_rules_of_the_site() -> None:
+    """A restart or a reload of nftables.service flushes all rules."""
+    unit = rendered("rustdesk-client-qos.service.j2")
+    for line in ("After", "PartOf", "ReloadPropagatedFrom"):
+        assert f"\n{line}=nftables.service\n" in unit
+    assert "WantedBy=multi-user.target nftables.service" in unit
+
+
+QOS: list[tuple[dict[str, Any], list[str]]] = [
+    ({"qos": True, "current": True}, ["Write", "Write", "started"]),
+    ({"qos": True}, ["Write", "Write", "restarted"]),
+    ({"qos": True, "written": True, "current": True}, ["Write", "Write", "restarted"]),
+    ({"qos": True, "unit_written": True, "current": True}, ["Write", "Write", "restarted"]),
+    ({"there": list(client_inputs.QOS_PATHS)}, ["Unload", "Remove", "Let"]),
+    ({"there": list(client_inputs.QOS_PATHS[:1])}, ["Remove", "Let"]),
+    ({"there": list(client_inputs.QOS_PATHS), "state": "absent", "qos": True}, ["Unload", "Remove", "Let"]),
+    ({"state": "absent"}, []),
+]
+"""What is asked for and found, and which tasks run."""
+
+
+@pytest.mark.parametrize(("found", "runs"), QOS)
+def test_the_mark_is_made_or_taken_off_whatever_an_interrupted_run_has_left(
+    found: dict[str, Any], runs: list[str]
+) -> None:
+    changed = {"changed": True}
+    variables: dict[str, Any] = {
+        "rustdesk_client_qos": found.get("qos", False),
+        "rustdesk_client_state": found.get("state", "present"),
+        "ansible_check_mode": False,
+        "__rustdesk_client_host": {
+            "existing_paths": found.get("there", []),
+            "qos_current": found.get("current", False),
+        },
+        "__rustdesk_client_qos_written": changed if found.get("written") else {"changed": False},
+        "__rustdesk_client_qos_unit_written": changed if found.get("unit_written") else {"changed": False},
+    }
+    ran = []
+    for block in yaml.safe_load((ROLE / "tasks" / "qos.yml").read_text(encoding="utf-8")):
+        for task in block["block"] if holds(block["when"], **variables) else []:
+            if not holds(task.get("when", "true"), **variables):
+                continue
+            name = task["name"].partition(" | ")[2]
+            state = task.get("ansible.builtin.systemd_service", {}).get("state", "")
+            own = {key: trust_as_template(value) for key, value in task.get("vars", {}).items()}
+            is_asked = "{{" in state
+            ran.append(evaluated(state, **variables, **own) if is_asked else name.partition(" ")[0])
+    assert ran == runs
+
+
 def holds(conditions: list[str] | str, **variables: Any) -> bool:
     """Whether a task of the role runs, with the role's own variables."""
+    listed = [conditions] if isinstance(conditions, str) else conditions
+    all_of_them = " and ".join(f"({condition})" for condition in listed)
+    return bool(evaluated(f"{{{{ {all_of_them} }}}}", **variables))
+
+
+def evaluated(template: str, **variables: Any) -> Any:
+    """A template with the role's own variables."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="AnsibleCollectionFinder has already been configured")
         init_plugin_loader()
     loader = DataLoader()
     known = loader.load_from_file(str(ROLE / "vars" / "main" / "main.yml"), trusted_as_template=True)
-    listed = [conditions] if isinstance(conditions, str) else conditions
-    all_of_them = " and ".join(f"({condition})" for condition in listed)
-    return bool(Templar(loader, known | variables).template(trust_as_template(f"{{{{ {all_of_them} }}}}")))
+    return Templar(loader, known | variables).template(trust_as_template(template))
+
+
+def rendered(template: str, **variables: Any) -> str:
+    """A template of the role's."""
+    return str(evaluated((ROLE / "templates" / template).read_text(encoding="utf-8"), **variables))
 
 
 STOPPED: list[tuple[dict[str, Any], dict[str, Any], bool, bool]] = [
@@ -426,6 +539,9 @@ def test_names_are_asked_for_alike() -> None:
     variables = load("vars/main/main.yml")
     assert variables["__rustdesk_client_asked"] == list(client_checks.ASKED)
     assert variables["__rustdesk_client_qos_rules"] == client_inputs.QOS_PATHS[0]
-    assert client_inputs.QOS_PATHS[1].endswith(variables["__rustdesk_client_qos_unit"])
+    qos = (rustdesk_client_info.QOS_RULES, rustdesk_client_info.QOS_UNIT)
+    assert tuple(map(str, qos)) == client_inputs.QOS_PATHS
+    assert variables["__rustdesk_client_qos_unit_file"] == client_inputs.QOS_PATHS[1]
+    assert client_inputs.QOS_PATHS[1].endswith(f"/{variables['__rustdesk_client_qos_unit']}")
     documented = yaml.safe_load(rustdesk_client_info.DOCUMENTATION)["options"]["files"]["default"]
     assert variables["__rustdesk_client_files"] == documented
