@@ -21,7 +21,9 @@ options:
     elements: str
     default: []
   discover:
-    description: Whether, without O(users), every user counts who can log in and has a home directory of his own.
+    description:
+      - Whether, without O(users), every user counts who can log in and has a home directory of his own.
+      - Users of a domain whom the host does not list count where settings of RustDesk lie in their home directories.
     type: bool
     default: true
   service_profile:
@@ -155,10 +157,13 @@ import re
 import stat
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ansible.module_utils import client_homes
 from ansible.module_utils.basic import AnsibleModule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 SERVICE = "rustdesk.service"
 SYSTEMD = Path("/run/systemd/system")
@@ -169,8 +174,11 @@ PROGRAM = Path("/usr/bin/rustdesk")
 INSTALLED, GONE = "installed", ("not-installed", "config-files")
 """States of a package with nothing left to do (dpkg-query(1)); in any other one files of it may be there."""
 
-FIRST_UID, LAST_UID = 1000, 60000
-"""Users who are people (login.defs(5), UID_MIN and UID_MAX)."""
+FIRST_UID = 1000
+"""Of users who are people (login.defs(5), UID_MIN). A domain gives them numbers far beyond UID_MAX."""
+NO_PEOPLE = (range(61184, 65520), range(65534, 65536))
+"""Services with a user while they run, and nobody (systemd's UIDS-GIDS)."""
+HOMES = Path("/home")
 NO_SHELLS = ("nologin", "false", "sync")
 
 QOS_RULES = Path("/etc/nftables-rustdesk-client.nft")
@@ -202,14 +210,55 @@ class Profile:
 
 
 def people() -> list[pwd.struct_passwd]:
-    """Return every user who is a person: can log in, and has a home directory."""
-    return [
-        user
-        for user in pwd.getpwall()
-        if FIRST_UID <= user.pw_uid <= LAST_UID
+    """Return every user who is a person; those of a domain, whom nobody lists, where they have used RustDesk."""
+    known = {user.pw_name: user for user in pwd.getpwall() if is_person(user)}
+    homes = {Path(user.pw_dir) for user in known.values()}
+    for home in homes_below({home.parent for home in homes} | {HOMES}, but=homes):
+        user = owner_of_settings(home)
+        if user:
+            known.setdefault(user.pw_name, user)
+    return list(known.values())
+
+
+def is_person(user: pwd.struct_passwd) -> bool:
+    """Tell whether a user can log in and has a home directory."""
+    return (
+        user.pw_uid >= FIRST_UID
+        and not any(user.pw_uid in numbers for numbers in NO_PEOPLE)
         and Path(user.pw_shell or "/bin/sh").name not in NO_SHELLS
         and is_home(user, own=True)
-    ]
+    )
+
+
+def homes_below(parents: set[Path], but: set[Path]) -> Iterator[Path]:
+    """Return what may be home directories: what lies in their parents, and in /home in a directory for a domain."""
+    for parent in sorted(parents - {Path("/")}):
+        for found in directories(parent):
+            if found in but:
+                continue
+            yield found
+            if parent == HOMES and not may_be_there(found / client_homes.BELOW[0]):
+                yield from directories(found)
+
+
+def directories(parent: Path) -> list[Path]:
+    """Return the directories in another one, none when it cannot be looked into."""
+    try:
+        with os.scandir(parent) as entries:
+            return sorted(Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False))
+    except OSError:
+        return []
+
+
+def owner_of_settings(home: Path) -> pwd.struct_passwd | None:
+    """Return the person whose home directory this is and who has settings of RustDesk in it."""
+    try:
+        settings = home.joinpath(*client_homes.BELOW).lstat()
+        user = pwd.getpwuid(settings.st_uid or home.lstat().st_uid)
+        is_theirs = stat.S_ISDIR(settings.st_mode) and is_person(user) and home.samefile(user.pw_dir)
+    except (OSError, KeyError):
+        return None
+    return user if is_theirs else None
 
 
 def account(name: str) -> pwd.struct_passwd | None:
