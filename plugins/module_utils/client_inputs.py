@@ -120,8 +120,7 @@ def _options(inputs: Inputs) -> dict[str, str | None]:
         "allow-remote-config-modification": _flag(inputs["remote_configuration"]),
     }
     if inputs["role"] == "controlled":
-        # Registration is UDP only with the open-source server, so with these nobody could reach the computer.
-        options |= dict.fromkeys(client_options.WITHOUT_UDP)
+        options |= dict.fromkeys(client_options.UNREACHABLE)
     if inputs["direct_access"]:
         options["direct-access-port"] = str(inputs["direct_access_port"])
     if inputs["whitelist"]:
@@ -345,7 +344,7 @@ def _option_fault(variable: str, key: str, value: object, file: str, inputs: Inp
         )
     if _CONTROL.search(value) or _CONTROL.search(key) or not key:
         return f"{key!r} has a control character in it, or no name; remove it"
-    if value == "Y" and inputs["role"] == "controlled" and key in (*client_options.WITHOUT_UDP, "stop-service"):
+    if value == "Y" and inputs["role"] == "controlled" and key in client_options.UNREACHABLE:
         return (
             f"{key} makes the computer unreachable, because the open-source server takes registrations from a running "
             f"service over UDP only; remove it, or set {_name('role')} to controlling where it only controls others"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.testinfra.client.endpoints import (
     ENDPOINT,
+    FOREIGN,
     SERVER,
     Package,
     apply,
@@ -177,6 +178,33 @@ def test_stopped_client_stays_stopped_unless_asked(endpoint: Host, outside: Host
     assert endpoint.service("rustdesk").is_running
     assert endpoint.service("rustdesk").is_enabled
     assert apply(users=["anna"], service="running").changed == 0
+
+
+@pytest.mark.usefixtures("package")
+def test_a_service_that_does_not_keep_running_is_told(endpoint: Host, outside: Host) -> None:
+    install_by_hand(endpoint, outside)
+    place = "/run/systemd/system/rustdesk.service.d"
+    override = "[Service]\\nType=simple\\nRestart=no\\nExecStart=\\nExecStart=/bin/true\\n"
+    endpoint.check_output(f"systemctl stop rustdesk; mkdir -p {place} && printf '{override}' >{place}/ends.conf")
+    endpoint.check_output("systemctl daemon-reload")
+    try:
+        done = run({"rustdesk_client_users": ["anna"], "rustdesk_client_service": "running"})
+        assert done.status != 0
+        assert "rustdesk_client_service" in done.failure(ENDPOINT)
+    finally:
+        endpoint.check_output(f"rm -r {place} && systemctl daemon-reload")
+    apply(users=["anna"], service="running")
+    assert endpoint.service("rustdesk").is_running
+
+
+def test_a_computer_that_is_to_be_controlled_has_no_service_that_stops_itself(endpoint: Host) -> None:
+    content = FOREIGN.replace("[options]\n", "[options]\nstop-service = 'Y'\n").encode()
+    put(endpoint, config("anna"), content, "anna")
+    apply(users=["anna"])
+    assert b"stop-service" not in get(endpoint, config("anna"))
+    assert apply(users=["anna"]).changed == 0
+    reset(users=["anna"])
+    assert get(endpoint, config("anna")) == content
 
 
 @pytest.mark.usefixtures("package")

@@ -86,6 +86,7 @@ def test_the_defaults_ask_for_a_quiet_client() -> None:
                 "allow-remote-config-modification": "N",
                 "allow-websocket": None,
                 "disable-udp": None,
+                "stop-service": None,
             }
         },
         "RustDesk_local.toml": {"options": {"enable-check-update": "N"}},
@@ -118,7 +119,7 @@ def test_every_option_goes_where_the_client_reads_it() -> None:
     assert (options["direct-server"], options["direct-access-port"]) == ("Y", "21118")
     assert options["approve-mode"] == "password"
     assert options["enable-abr"] == "N"
-    assert "disable-udp" not in options
+    assert not {"disable-udp", "stop-service"} & set(options)
     assert found["RustDesk2.toml"]["socks"] == {
         "proxy": "socks5://p.example.org:1080",
         "username": "u",
@@ -376,6 +377,33 @@ class Dpkg:
 def test_a_package_is_installed_or_gone_or_neither(answer: str, code: int, package: tuple[str, bool]) -> None:
     module: Any = Dpkg(answer, code)
     assert rustdesk_client_info.package(module) == package
+
+
+RUNS: list[tuple[str, dict[str, Any], dict[str, Any], bool, bool]] = [
+    ("running", {"active": True, "enabled": True}, {"active": True, "enabled": True}, False, True),
+    ("running", {}, {"active": True, "enabled": True}, True, True),
+    ("running", {}, {"active": False, "enabled": True}, True, False),
+    ("running", {"active": True}, {"active": True, "enabled": False}, True, False),
+    ("as_found", {}, {}, False, True),
+]
+"""What is asked of the service, what it was, what it is at the end; whether that is looked at, and whether it will do."""
+
+
+@pytest.mark.parametrize(("asked", "before", "after", "looks", "holding"), RUNS)
+def test_a_service_that_is_to_run_is_seen_running(
+    asked: str, before: dict[str, Any], after: dict[str, Any], looks: bool, holding: bool
+) -> None:
+    state = {"exists": True, "active": False, "enabled": False}
+    variables: dict[str, Any] = {
+        "ansible_check_mode": False,
+        "rustdesk_client_service": asked,
+        "__rustdesk_client_host": {"pending": False, "to_install": "", "service": {**state, **before}},
+        "__rustdesk_client_now": {"differences": [], "service": {**state, **after}},
+    }
+    block, *_ = yaml.safe_load((ROLE / "tasks" / "verify.yml").read_text(encoding="utf-8"))
+    assert holds(block["when"], **variables) is looks
+    checks = [task["ansible.builtin.assert"]["that"] for task in block["block"] if "ansible.builtin.assert" in task]
+    assert all(holds(that, **variables) for that in checks) is holding
 
 
 DIGEST = "0123456789abcdef"
