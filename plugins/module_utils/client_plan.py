@@ -609,9 +609,7 @@ def _record_text(record: Mapping[str, Any]) -> str:
 SECRET_KEYS = re.compile(
     r"password|salt|secret|token|enc_id|key_pair|unlock_pin|trusted_devices|user_info|ice-servers"
     # Of two-factor authentication: its secret, and what sends its codes.
-    r"|(?<![\w-])(2fa|bot)(?![\w-])"
-    # Any letter can be written as its number.
-    r"|\\u",
+    r"|(?<![\w-])(2fa|bot)(?![\w-])",
     re.IGNORECASE,
 )
 """What the keys of secrets have in their names (hbb_common src/config.rs; rustdesk src/auth_2fa.rs, src/common.rs)."""
@@ -625,9 +623,32 @@ _TOKEN = re.compile(
 def masked(text: str) -> str:
     """Return settings for people to see, without the values of secrets, whoever has set them."""
     return "".join(
-        _named(statement) if SECRET_KEYS.search(statement.rpartition("=")[0]) else statement
+        _named(statement) if _is_of_secret(statement) else _without_logins(statement)
         for statement in _statements(text.removeprefix("\ufeff"))
     )
+
+
+def _is_of_secret(statement: str) -> bool:
+    # Any letter can be written as its number.
+    return bool(SECRET_KEYS.search(statement.rpartition("=")[0])) or "\\u" in statement.lower()
+
+
+def _without_logins(statement: str) -> str:
+    return "".join(
+        re.sub(r"[^\s'\"]+", _without_login, _of_address(line)) for line in statement.splitlines(keepends=True)
+    )
+
+
+def _of_address(line: str) -> str:
+    """Take out user and password of an address; people leave blanks and slashes in a password as they are."""
+    start, end = line.find("://"), line.rfind("@")
+    return f"{line[: start + 3]}…{line[end:]}" if 0 <= start < end else line
+
+
+def _without_login(word: re.Match[str]) -> str:
+    """Take them out of an address without a scheme."""
+    login, at, host = word[0].rpartition("@")
+    return f"…@{host}" if at and ":" in login and "://" not in login else word[0]
 
 
 def _named(statement: str) -> str:

@@ -158,11 +158,16 @@ def test_check_mode_writes_nothing_and_says_what_it_would(endpoint: Host) -> Non
     assert get(endpoint, config("anna")) == FOREIGN.encode()
 
 
-SECRETS = ("geheim-am-proxy", "ein sehr langes Kennwort", "0123pin", "ENCRYPTEDID")
+SECRETS = ("geheim-am-proxy", "ein sehr langes Kennwort", "0123pin", "ENCRYPTEDID", "in-der-adresse", "beim-api-server")
 
 
 def test_differences_show_no_secret(endpoint: Host) -> None:
-    put(endpoint, config("anna"), b"unlock_pin = '0123pin'\n[options]\na = 'b'\n", "anna")
+    put(
+        endpoint,
+        config("anna"),
+        b"unlock_pin = '0123pin'\n[options]\na = 'b'\n[socks]\nproxy = 'http://u:in-der-adresse@p:1'\n",
+        "anna",
+    )
     put(
         endpoint,
         config("anna", "RustDesk.toml"),
@@ -176,6 +181,7 @@ def test_differences_show_no_secret(endpoint: Host) -> None:
         "rustdesk_client_proxy_username": "us",
         "rustdesk_client_proxy_password": SECRETS[0],
         "rustdesk_client_permanent_password": SECRETS[1],
+        "rustdesk_client_api_server": f"https://u:{SECRETS[5]}@api.example.org",
     }
     for state in ("present", "absent"):
         done = shown_of_run(secrets | {"rustdesk_client_state": state}, "--diff", "-vvv")

@@ -386,7 +386,7 @@ RUNS: list[tuple[str, dict[str, Any], dict[str, Any], bool, bool]] = [
     ("running", {"active": True}, {"active": True, "enabled": False}, True, False),
     ("as_found", {}, {}, False, True),
 ]
-"""What is asked of the service, what it was, what it is at the end; whether that is looked at, and whether it will do."""
+"""What is asked of the service, what it was and what it is at the end; whether that is looked at, and will do."""
 
 
 @pytest.mark.parametrize(("asked", "before", "after", "looks", "holding"), RUNS)

@@ -443,6 +443,14 @@ MASKED = [
     ("preset-address-book-password = 'SECRET'\n", "preset-address-book-password = (not shown)\n"),
     ("x = [\n  { password = 'SECRET' },\n  'SECRET',\n]\ny = 1\n", "x = (not shown)\ny = 1\n"),
     ("# password = SECRET\n", "(not shown)\n"),
+    ("api-server = 'https://u:SECRET@api.example.org/x'\n", "api-server = 'https://…@api.example.org/x'\n"),
+    ("proxy = 'http://u:SEC/R ET@p:1' # x\n", "proxy = 'http://…@p:1' # x\n"),
+    ("proxy = 'u:SECRET@p:1'\n", "proxy = '…@p:1'\n"),
+    ("# was http://u:SECRET@p:1\nb = 'a@b'\n", "# was http://…@p:1\nb = 'a@b'\n"),
+    ("socks = { x = 'u', proxy = 'http://u:SECRET@p:1' }\n", "socks = { x = 'u', proxy = 'http://…@p:1' }\n"),
+    ("proxy = 'u:SECRET@p:1' # a@b\n", "proxy = '…@p:1' # a@b\n"),
+    ('proxy = "http://u:SECRET\\u0040p:1"\n', "proxy = (not shown)\n"),
+    ('proxy = "http:\\U0000002F/u:SECRET@p:1"\n', "proxy = (not shown)\n"),
     ("[options]\nkey = 'K='\napprove-mode = 'password' # x\n", None),
     ("a = 'it\"s'\nb = [\n 1, # ]\n]\n\n[[x]]\n# don't\nbottom = 'x'\n", None),
 ]
@@ -459,4 +467,5 @@ def test_masked_text_is_all_of_the_text(text: str) -> None:
 
 
 def test_much_text_is_masked_soon() -> None:
+    assert masked("a = '" + "a:" * 200_000 + "'" + "://" * 200_000)
     assert masked("a = [\n" + "'" * 100_000 + '"""' * 100_000 + "\n" * 100_000)
