@@ -157,14 +157,14 @@ def absent(profiles: Sequence[Mapping[str, Any]], *, service_stays: bool = False
 
 def mark(services: Sequence[Mapping[str, Any]]) -> Plan:
     """Return what tells the next run that the service ran, should this one be interrupted while it is stopped."""
-    writable = [profile for profile in services if not profile["missing"] and not profile["fault"]]
-    return Plan(
-        changes=[
-            Change(join(profile["directory"], RESTART), None, "", profile["name"], profile["group"])
-            for profile in writable
-        ],
-        users=[profile["name"] for profile in writable],
-    )
+    writable = [profile for profile in services if not profile["fault"]]
+    # Directories that are made for it are gone from the next look, so they are recorded now.
+    plan = _recorded([profile for profile in writable if profile["missing"]], dict)
+    plan.users = [profile["name"] for profile in writable]
+    plan.changes += [
+        Change(join(profile["directory"], RESTART), None, "", profile["name"], profile["group"]) for profile in writable
+    ]
+    return plan
 
 
 def marked(services: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -226,8 +226,10 @@ def _recorded(services: Sequence[Mapping[str, Any]], changed: Callable[[Mapping[
             continue
         old = _record(profile)
         new = changed(old)
-        if new != old:
+        if profile["missing"]:
             new.setdefault("created", profile["missing"])
+        if new != old:
+            new.setdefault("created", [])
             plan.users.append(profile["name"])
             plan.create += _directories(profile)
             plan.changes.append(_change(profile, RECORD, _text(profile, RECORD), _record_text(new)))

@@ -171,6 +171,9 @@ SYSTEMD = Path("/run/systemd/system")
 PROGRAM = Path("/usr/bin/rustdesk")
 """Where the client has to be to count as installed (rustdesk src/platform/linux.rs, is_installed)."""
 
+CLIENT = re.compile(r"rustdesk|rustdesk-[0-9][^/]*\.appimage", re.IGNORECASE)
+"""Names of the client's program; what else begins like it belongs to others, such as a server's API."""
+
 INSTALLED, GONE = "installed", ("not-installed", "config-files")
 """States of a package with nothing left to do (dpkg-query(1)); in any other one files of it may be there."""
 
@@ -412,10 +415,10 @@ def programs(*, service_runs: bool) -> list[dict[str, Any]]:
 
 def is_client(arguments: list[str]) -> bool:
     """Tell whether a command line is that of a RustDesk program: installed, AppImage, or a script of that name."""
-    names = [Path(argument).name.lower() for argument in arguments[:3]]
-    if names and names[0].startswith("python"):
-        return "rustdesk" in names[1:]
-    return bool(names) and names[0].startswith("rustdesk")
+    program, *rest = arguments or [""]
+    if Path(program).name.startswith("python"):
+        program = next((argument for argument in rest if not argument.startswith("-")), "")
+    return CLIENT.fullmatch(Path(program).name) is not None
 
 
 def answers(module: AnsibleModule, names: list[str]) -> dict[str, str]:

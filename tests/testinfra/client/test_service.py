@@ -219,6 +219,19 @@ def test_interrupted_while_stopped_runs_again(endpoint: Host, outside: Host) -> 
 
 
 @pytest.mark.usefixtures("package")
+def test_interrupted_while_stopped_runs_again_without_settings(endpoint: Host, outside: Host) -> None:
+    """Somebody has taken the settings of the running service away, and with them the place for its mark."""
+    install_by_hand(endpoint, outside)
+    endpoint.check_output("rm -rf /root/.config/rustdesk")
+    killed_before("service_stop | Stop the service", users=["anna"])
+    assert endpoint.file(config("root", "rustdesk_client.restart")).exists
+    endpoint.check_output("systemctl stop rustdesk")
+    apply(users=["anna"])
+    assert endpoint.service("rustdesk").is_running
+    assert apply(users=["anna"]).changed == 0
+
+
+@pytest.mark.usefixtures("package")
 @pytest.mark.parametrize(
     ("task", "state"),
     [
@@ -314,13 +327,18 @@ def test_open_window_is_refused_or_closed(endpoint: Host) -> None:
     endpoint.check_output(f"systemd-run --quiet --collect --uid=anna --unit=window {program}")
     soon(lambda: endpoint.file(config("anna")).exists, "the stub did not start")
     before = get(endpoint, config("anna"))
+    # A program of somebody else's that only begins like it is none of the role's business.
+    endpoint.check_output("cp /bin/sleep /usr/local/bin/rustdesk-api")
+    endpoint.check_output("systemd-run --quiet --collect --uid=anna --unit=other /usr/local/bin/rustdesk-api 600")
     done = run({"rustdesk_client_portable": True})
     assert done.status != 0
     assert "rustdesk_client_close_programs" in done.failure(ENDPOINT)
     assert "anna" in done.failure(ENDPOINT)
     assert get(endpoint, config("anna")) == before
     apply(portable=True, close_programs=True)
-    assert endpoint.run("pgrep -u anna -f rustdesk").rc != 0
+    assert endpoint.run("pgrep -u anna -f rustdesk/rustdesk").rc != 0
+    assert endpoint.run("pgrep -u anna -f rustdesk-api").rc == 0
+    endpoint.check_output("systemctl stop other && rm /usr/local/bin/rustdesk-api")
     assert SERVER in get(endpoint, config("anna")).decode()
     assert apply(portable=True).changed == 0
     endpoint.check_output("rm -rf /opt/portable")

@@ -228,6 +228,21 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         {"display_options": {"image_qualty": "best"}},
         "display_options: RustDesk has no option image_qualty (is image_quality",
     ),
+    ({"options": {1: "Y"}}, "options: the name 1 has to be text"),
+    ({"local_options": {True: "Y"}}, "local_options: the name True has to be text"),
+    ({"display_options": {None: "Y"}}, "display_options: the name None has to be text"),
+    ({"options": {"enable-abr": "\ud800"}}, "options: 'enable-abr' has a control character or half a character"),
+    ({"options": {"x\udfff": "Y"}}, "options: 'x\\udfff' has a control character or half a character"),
+    ({"api_server": "https://x/\ud800"}, "api_server: 'https://x/"),
+    ({"role": "controlling", "proxy_url": "http://p:1/?\ud800"}, "proxy_url: 'http://p:1/"),
+    (
+        {"role": "controlling", "proxy_url": "http://p:1", "proxy_username": "\ud800"},
+        "proxy_username: has a control character",
+    ),
+    ({"role": "controlling", "proxy_url": "http://p:1", "proxy_password": "\ud800"}, "proxy_password: is longer"),
+    ({"permanent_password": "geheim-lang\ud800"}, "permanent_password: has a line break"),
+    ({"install": True, "package_url": "http://[x/y.deb"}, "package_url: 'http://[x/y.deb'"),
+    ({"install": True, "package_mirror": "http://[x"}, "package_mirror: 'http://[x'"),
     ({"install": True, "version": "one"}, "version: 'one'"),
     ({"install": True, "package_mirror": ""}, "package_mirror: is empty"),
     ({"install": True, "package_url": "ftp://x/y"}, "package_url: 'ftp://x/y'"),
@@ -240,6 +255,13 @@ def test_refused_with_its_name_and_without_secrets(given: dict[str, Any], says: 
     found = client_inputs.faults(inputs(**given))
     assert [fault for fault in found if fault.startswith(f"rustdesk_client_{says}")], found
     assert not [fault for fault in found if "geheim" in fault]
+
+
+def test_an_address_that_nobody_asks_for_is_no_matter() -> None:
+    wanted = inputs(package_url="http://[x/y.deb")
+    assert client_inputs.faults(wanted) == []
+    assert client_checks.known(wanted, host())["package_wanted"]["file"]
+    assert list(client_checks.host_faults(inputs(install=True, package_url="http://[x/y.deb"), host())) == []
 
 
 def test_unlike_any_known_option_is_taken_for_a_newer_one() -> None:
@@ -377,6 +399,50 @@ class Dpkg:
 def test_a_package_is_installed_or_gone_or_neither(answer: str, code: int, package: tuple[str, bool]) -> None:
     module: Any = Dpkg(answer, code)
     assert rustdesk_client_info.package(module) == package
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("/usr/bin/rustdesk", True),
+        ("/usr/share/rustdesk/rustdesk --tray", True),
+        ("rustdesk", True),
+        ("/tmp/.mount_rustdeAbC/usr/share/rustdesk/rustdesk", True),
+        ("/home/anna/rustdesk-1.4.9-x86_64.AppImage --no-x", True),
+        ("/usr/bin/python3 -I /usr/bin/rustdesk --service", True),
+        ("/opt/rustdesk-api/rustdesk-api --port 21114", False),
+        ("/usr/bin/rustdesk_exporter", False),
+        ("/opt/rustdesk/hbbs", False),
+        ("rustdesk-utils genkeypair", False),
+        ("/usr/bin/python3 manage.py rustdesk", False),
+        ("vim rustdesk", False),
+        ("", False),
+    ],
+)
+def test_only_the_client_is_taken_for_a_window(line: str, found: bool) -> None:
+    assert rustdesk_client_info.is_client(line.split(" ")) is found
+
+
+def partly(**result: Any) -> str:
+    """What the rescue of a write says."""
+    (block,) = yaml.safe_load((ROLE / "tasks" / "configure.yml").read_text(encoding="utf-8"))
+    return str(
+        evaluated(
+            block["rescue"][-1]["ansible.builtin.fail"]["msg"],
+            ansible_failed_result={"msg": "x was not written: full", **result},
+            ansible_failed_task={"name": "y"},
+            __rustdesk_client_ran=result.get("ran", True),
+        )
+    )
+
+
+def test_the_rescue_of_a_write_says_what_is_there() -> None:
+    assert "x was not written: full." in partly()
+    assert "runs again with the settings it had" in partly(changed=False)
+    part = partly(changed=True)
+    assert "Only a part" in part
+    assert "the settings it had" not in part
+    assert "runs again" not in partly(ran=False)
 
 
 RUNS: list[tuple[str, dict[str, Any], dict[str, Any], bool, bool]] = [

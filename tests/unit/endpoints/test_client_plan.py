@@ -422,6 +422,23 @@ def test_only_the_service_s_record_is_about_the_package() -> None:
     assert recorded(carried_out(claimed, present([profile(claimed)], WANTED))) == {"installing": "1.4.9"}
 
 
+def test_the_mark_of_a_service_whose_directory_is_missing_makes_it_and_remembers_that() -> None:
+    missing = ["/home/anna/.config", DIRECTORY]
+    plan = client_plan.mark([profile({}, kind="service", missing=missing)])
+    assert [made["path"] for made in plan.create] == missing
+    marked = carried_out({}, plan)
+    assert set(marked) == {RECORD, RESTART}
+    assert client_plan.marked(of_service(marked))
+    there = carried_out(marked, present(of_service(marked), WANTED))
+    assert json.loads(there[RECORD])["created"] == missing
+    assert absent(of_service(there)).remove == missing[::-1]
+
+
+def test_the_mark_of_a_service_whose_directory_is_there_is_all_that_is_written() -> None:
+    plan = client_plan.mark(of_service({}))
+    assert ([change.path for change in plan.changes], plan.create) == ([f"{DIRECTORY}/{RESTART}"], [])
+
+
 def test_paths_of_windows() -> None:
     assert client_plan.join("C:\\Users\\x\\config", "a.toml") == "C:\\Users\\x\\config\\a.toml"
 

@@ -217,19 +217,25 @@ def test_plans_are_carried_out_with_options_that_the_modules_have() -> None:
         assert ArgumentSpecValidator(spec).validate(arguments).error_messages == []
 
 
-@pytest.mark.parametrize("matched", [0, 1])
-def test_a_directory_is_removed_only_when_nothing_is_in_it(monkeypatch: pytest.MonkeyPatch, matched: int) -> None:
-    ran: list[str] = []
+@pytest.mark.parametrize("full", [set(), {"a\\config"}, {"a"}, {"a\\config", "b\\config"}])
+def test_only_directories_with_nothing_in_them_are_removed(monkeypatch: pytest.MonkeyPatch, full: set[str]) -> None:
+    """Those of one profile, whatever is in another one's."""
+    there = {"a", "a\\config", "b", "b\\config"}
 
-    def run_action(_self: ActionModule, action: str, _arguments: Any, _variables: Any) -> dict[str, Any]:
-        ran.append(action.rpartition("_")[2])
-        return {"matched": matched} if action == FIND else {"changed": True}
+    def run_action(_self: ActionModule, action: str, arguments: Any, _variables: Any) -> dict[str, Any]:
+        if action == FIND:
+            (path,) = arguments["paths"]
+            return {"matched": int(path in full or any(one.startswith(f"{path}\\") for one in there))}
+        there.remove(arguments["path"])
+        return {"changed": True}
 
     monkeypatch.setattr(ActionModule, "run_action", run_action)
     action = object.__new__(ActionModule)
-    plan = {"create": [], "changes": [], "remove": ["C:\\x\\config", "C:\\x"]}
-    assert action._on_windows(plan, {})["changed"] is not bool(matched)
-    assert ran == (["find"] if matched else ["find", "file", "find", "file"])
+    plan = {"create": [], "changes": [], "remove": ["a\\config", "a", "b\\config", "b"]}
+    assert action._on_windows(plan, {})["changed"] is (len(there) < 4)
+    assert there == {
+        path for path in ("a", "a\\config", "b", "b\\config") if any(f"{one}\\".startswith(f"{path}\\") for one in full)
+    }
 
 
 def test_inputs_are_refused_before_tasks_of_windows_take_them(tmp_path: Path) -> None:
