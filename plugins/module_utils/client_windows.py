@@ -6,6 +6,7 @@ Runs on the controller.
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,6 +20,10 @@ NOBODY = ("all users", "default", "default user", "public")
 
 SERVICE = "RustDesk service"
 """Name of the service's profile in messages."""
+
+PROGRAM = "rustdesk.exe"
+USER_COLUMN = 6
+"""Of what tasklist prints; titles of columns, where it prints any, are in Windows' language."""
 
 ATTRIBUTES = {
     "isreadonly": "is read-only, so somebody wants it to stay as it is",
@@ -62,7 +67,8 @@ def host(results: Mapping[str, Any], users: list[str], discover: bool, portable:
     Args:
         results: what the modules returned: `service` (win_service_info), `package` (win_reg_stat), `folders` (as
             returned by `folders`), `directories` and `files` (lists of win_find's, in the settings' directories),
-            `contents` (slurp, in a loop over files) and `answers` (win_command, in a loop over options).
+            `contents` (slurp, in a loop over files), `answers` (win_command, in a loop over options) and `programs`
+            (what tasklist printed).
         users: names of the users that are asked for.
         discover: whether everybody with a profile is meant when nobody is named.
         portable: whether the service's profile is left out.
@@ -88,7 +94,7 @@ def host(results: Mapping[str, Any], users: list[str], discover: bool, portable:
             "active": bool(services) and services[0].get("state") in ("started", "start_pending"),
             "enabled": bool(services) and services[0].get("start_mode") in ("auto", "delayed"),
         },
-        "programs": [],
+        "programs": _programs(str(results["programs"]), [entry["name"] for entry in results["folders"]]),
         "options": {
             str(answer["__rustdesk_client_item"]): str(answer.get("stdout", "")).strip()
             for answer in results["answers"]
@@ -98,6 +104,28 @@ def host(results: Mapping[str, Any], users: list[str], discover: bool, portable:
         "existing_paths": [],
         "profiles": profiles,
     }
+
+
+def _programs(listed: str, folders: list[str]) -> list[dict[str, Any]]:
+    """Return the client's programs that users have open; those of the service are nobody's who has a profile.
+
+    Args:
+        listed: what `tasklist /v /fo csv /nh` printed: a line for each program, or a sentence when there is none.
+        folders: names of the profiles.
+    """
+    found = []
+    for row in csv.reader(listed.splitlines()):
+        if len(row) > USER_COLUMN and row[0].lower() == PROGRAM and row[1].isdigit():
+            folder = _folder_of(row[USER_COLUMN], folders)
+            if folder:
+                found.append({"pid": int(row[1]), "user": folder})
+    return found
+
+
+def _folder_of(account: str, folders: list[str]) -> str:
+    r"""Return the profile of DOMAIN\user, "" when there is none; a second one of a name has an ending, as in anna.PC."""
+    name = account.rpartition("\\")[2].lower()
+    return next((folder for folder in folders if folder.lower() == name or folder.lower().startswith(f"{name}.")), "")
 
 
 def _program(package: Mapping[str, Any]) -> str:

@@ -325,6 +325,19 @@ def test_accepted_on_the_host(given: dict[str, Any], found: dict[str, Any]) -> N
     assert list(client_checks.host_faults(inputs(**given), found)) == []
 
 
+@pytest.mark.parametrize(("exists", "refused"), [(False, True), (True, False)])
+def test_beside_a_service_of_windows_a_program_may_be_the_symbol_of_everybody_who_is_logged_in(
+    exists: bool, refused: bool
+) -> None:
+    service = {"exists": exists, "active": exists, "enabled": exists}
+    found = host(programs=[{"pid": 7, "user": "anna"}, {"pid": 8, "user": "somebody else"}], service=service)
+    faults = list(client_checks.host_faults(inputs(windows=True), found))
+    assert bool([fault for fault in faults if "close_programs" in fault]) is refused
+    wanted = inputs(windows=True, close_programs=True)
+    assert list(client_checks.host_faults(wanted, found)) == []
+    assert client_checks.known(wanted, found)["programs_to_close"] == [7]
+
+
 def test_what_the_role_is_told_is_not_shown() -> None:
     known = client_checks.known(inputs(install=True, close_programs=True), host(programs=[{"pid": 7, "user": "anna"}]))
     assert known["_ansible_no_log"] is True

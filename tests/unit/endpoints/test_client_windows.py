@@ -37,6 +37,7 @@ def results(**given: Any) -> dict[str, Any]:
         "files": [],
         "contents": [],
         "answers": [],
+        "programs": "",
         **given,
     }
 
@@ -185,6 +186,35 @@ def test_service_package_and_answers() -> None:
     assert host["service"] == {"exists": True, "active": True, "enabled": True}
     assert (host["package"], host["program"]) == ("1.4.9", "C:\\P\\RustDesk\\rustdesk.exe")
     assert host["options"] == {"key": "K="}
+
+
+LISTED = """\
+"rustdesk.exe","4711","Console","1","45,932 K","Running","EXAMPLE\\anna","0:00:03","RustDesk ""x"", y"
+"RustDesk.exe","4712","RDP-Tcp#0","2","45.932 K","Unbekannt","PC-42\\Jörg Müller","0:00:03","Nicht zutreffend"
+"rustdesk.exe","4713","Console","1","45.932 K","Wird ausgeführt","NT-AUTORITÄT\\SYSTEM","0:00:03","Nicht zutreffend"
+"rustdesk.exe","4714","Console","1","45,932 K","Unknown","N/A","0:00:03","N/A"
+"other.exe","4715","Console","1","45,932 K","Running","EXAMPLE\\anna","0:00:03","N/A"
+"rustdesk.exe","x
+"""
+
+
+@pytest.mark.parametrize(
+    ("listed", "programs"),
+    [
+        (LISTED, [{"pid": 4711, "user": "anna"}, {"pid": 4712, "user": "Jörg Müller"}]),
+        ("INFO: No tasks are running which match the specified criteria.\r\n", []),
+        ("", []),
+    ],
+)
+def test_programs_that_users_have_open(listed: str, programs: list[dict[str, Any]]) -> None:
+    assert client_windows.host(results(programs=listed), [], True, False)["programs"] == programs
+
+
+@pytest.mark.parametrize("folder", ["anna.EXAMPLE", "anna.EXAMPLE.000", "ANNA"])
+def test_a_folder_may_have_another_name_than_its_user(folder: str) -> None:
+    folders = [{"name": name, "path": f"C:\\Users\\{name}"} for name in ("annabel", folder)]
+    host = client_windows.host(results(folders=folders, programs=LISTED), [], True, True)
+    assert host["programs"] == [{"pid": 4711, "user": folder}]
 
 
 PLAN = {
