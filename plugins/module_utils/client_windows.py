@@ -123,7 +123,7 @@ def _programs(listed: str, folders: list[str]) -> list[dict[str, Any]]:
 
 
 def _folder_of(account: str, folders: list[str]) -> str:
-    r"""Return the profile of DOMAIN\user, "" when there is none; a second one of a name has an ending, as in anna.PC."""
+    r"""Return the profile of DOMAIN\user, "" for none; a second one of a name ends otherwise, as in anna.PC."""
     name = account.rpartition("\\")[2].lower()
     return next((folder for folder in folders if folder.lower() == name or folder.lower().startswith(f"{name}.")), "")
 
