@@ -59,7 +59,10 @@ class ActionModule(ActionOfActions):
     def _on_windows(self, plan: Mapping[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         differences: list[dict[str, str]] = []
         changed = False
+        full: set[str] = set()
         for path, action, arguments, difference in windows_steps(plan):
+            if path in full:
+                continue
             done = self.run_action(action, arguments, task_vars)
             if done.get("failed"):
                 reason = (
@@ -68,8 +71,9 @@ class ActionModule(ActionOfActions):
                 )
                 return _failure(path, reason, changed=changed)
             if action == FIND and done.get("matched"):
-                # Something is in it that was not there before: it stays, and so does what it lies in.
-                break
+                # Something is in it that was not there before: it stays, and so does what it lies in, being full then.
+                full.add(path)
+                continue
             changed = changed or bool(done.get("changed"))
             if difference and done.get("changed"):
                 differences.append(difference)
@@ -122,7 +126,7 @@ def windows_steps(plan: Mapping[str, Any]) -> Iterator[WindowsStep]:
 
 def _difference(path: str, before: str | None, content: str | None) -> dict[str, str] | None:
     """Return what changes for people to see; the role's own records are nothing they have to know of."""
-    if not path.endswith(".toml"):
+    if not path.lower().endswith(".toml"):
         return None
     return {
         "before_header": path,

@@ -41,7 +41,8 @@ QOS_PATHS = ("/etc/nftables-rustdesk-client.nft", "/etc/systemd/system/rustdesk-
 
 _VERSION = re.compile(r"[0-9]{1,9}\.[0-9]{1,9}\.[0-9]{1,9}(-[0-9]{1,9})?")
 _SHA256 = re.compile(r"[0-9A-Fa-f]{64}")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+"""What no value may have in it: control characters, and halves of characters, which JSON can hold and no file."""
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[a-z]{2,4})?")
 _WINDOWS_PATH = re.compile(r"[A-Za-z]:\\[^<>:\"/|?*\x00-\x1f]*[^<>:\"/|?*\x00-\x1f\\. ]")
 
@@ -120,8 +121,7 @@ def _options(inputs: Inputs) -> dict[str, str | None]:
         "allow-remote-config-modification": _flag(inputs["remote_configuration"]),
     }
     if inputs["role"] == "controlled":
-        # Registration is UDP only with the open-source server, so with these nobody could reach the computer.
-        options |= dict.fromkeys(client_options.WITHOUT_UDP)
+        options |= dict.fromkeys(client_options.UNREACHABLE)
     if inputs["direct_access"]:
         options["direct-access-port"] = str(inputs["direct_access_port"])
     if inputs["whitelist"]:
@@ -152,13 +152,21 @@ def package(inputs: Inputs, machine: str) -> dict[str, str]:
     """Return file, sha256 and kind of the package for a machine; without a digest there is none to trust."""
     kind = str(inputs["package_kind"]) if inputs["windows"] else MACHINES.get(machine, "")
     pin = inputs["packages"].get(str(inputs["version"]), {}).get(kind, {})
-    given = Path(urlsplit(str(inputs["package_url"])).path or str(inputs["package_file"])).name
+    given = Path(_path_of(str(inputs["package_url"])) or str(inputs["package_file"])).name
     of_upstream = f"rustdesk-{inputs['version']}-{PACKAGE_NAMES[kind]}" if kind in PACKAGE_NAMES else ""
     return {
         "file": str(pin.get("file", "")) or given or of_upstream,
         "sha256": (str(inputs["package_sha256"]) or str(pin.get("sha256", ""))).lower(),
         "kind": kind,
     }
+
+
+def _path_of(url: str) -> str:
+    """Return the path of an address, "" of what is none: where it matters, `faults` says so."""
+    try:
+        return urlsplit(url).path
+    except ValueError:
+        return ""
 
 
 # --- What the variables show by themselves --------------------------------------------------------------------------
@@ -249,7 +257,12 @@ def _public_key(key: str) -> Iterator[str]:
 def _is_url(text: str) -> bool:
     try:
         url = urlsplit(text)
-        return url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0 and " " not in text
+        return (
+            url.scheme in ("http", "https")
+            and bool(url.hostname)
+            and url.port != 0
+            and not re.search(f" |{_CONTROL.pattern}", text)
+        )
     except ValueError:
         return False
 
@@ -314,6 +327,8 @@ def _secrets(inputs: Inputs) -> Iterator[str]:
             f"{_name('proxy_password')}: is longer than {LONGEST_SECRET} characters or has a control character in it, "
             "and the client would drop it; correct it"
         )
+    if _CONTROL.search(str(inputs["proxy_username"])):
+        yield f"{_name('proxy_username')}: has a control character or half a character in it; remove it"
 
 
 def _password_faults(password: str) -> Iterator[str]:
@@ -330,12 +345,14 @@ def _password_faults(password: str) -> Iterator[str]:
 def _options_faults(inputs: Inputs) -> Iterator[str]:
     for variable, file in client_options.FILES.items():
         for key, value in inputs[variable].items():
-            fault = _option_fault(variable, str(key), value, file, inputs)
+            fault = _option_fault(variable, key, value, file, inputs)
             if fault:
                 yield f"{_name(variable)}: {fault}"
 
 
-def _option_fault(variable: str, key: str, value: object, file: str, inputs: Inputs) -> str:
+def _option_fault(variable: str, key: object, value: object, file: str, inputs: Inputs) -> str:
+    if not isinstance(key, str):
+        return f"the name {key} has to be text, which options have for a name; put it in quotes, or remove it"
     if key in client_options.OWN_VARIABLES:
         return f"{key} has a variable of its own; give it with {_name(client_options.OWN_VARIABLES[key])}"
     if not isinstance(value, str):
@@ -344,8 +361,8 @@ def _option_fault(variable: str, key: str, value: object, file: str, inputs: Inp
             "put its value in quotes, for a switch 'Y' or 'N'"
         )
     if _CONTROL.search(value) or _CONTROL.search(key) or not key:
-        return f"{key!r} has a control character in it, or no name; remove it"
-    if value == "Y" and inputs["role"] == "controlled" and key in (*client_options.WITHOUT_UDP, "stop-service"):
+        return f"{key!r} has a control character or half a character in it, or no name; remove it"
+    if value == "Y" and inputs["role"] == "controlled" and key in client_options.UNREACHABLE:
         return (
             f"{key} makes the computer unreachable, because the open-source server takes registrations from a running "
             f"service over UDP only; remove it, or set {_name('role')} to controlling where it only controls others"
@@ -394,7 +411,13 @@ def _proxy_url(url: str) -> Iterator[str]:
             f"{_name('proxy_url')}: has a user or a password in it; give them with {_name('proxy_username')} and "
             f"{_name('proxy_password')}"
         )
-    elif parts.scheme not in SCHEMES or not is_host(host) or not port or parts.path not in ("", "/"):
+    elif (
+        parts.scheme not in SCHEMES
+        or not is_host(host)
+        or not port
+        or parts.path not in ("", "/")
+        or _CONTROL.search(url)
+    ):
         yield (
             f"{_name('proxy_url')}: '{url}' is not a proxy; "
             "write it like socks5://proxy.example.org:1080 (or http, https)"

@@ -21,6 +21,9 @@ CHECK_UPDATE = "enable-check-update"
 WITHOUT_UDP = ("allow-websocket", "disable-udp")
 """Options that keep a client from registering with the open-source server, which takes registrations over UDP only."""
 
+UNREACHABLE = (*WITHOUT_UDP, "stop-service")
+"""Options with which nobody can reach a computer: it does not register, or its service does not run."""
+
 FILES = {
     "options": "RustDesk2.toml",
     "local_options": "RustDesk_local.toml",

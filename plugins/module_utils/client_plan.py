@@ -17,7 +17,7 @@ import hmac
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -28,6 +28,9 @@ SETTINGS_FILES = ("RustDesk.toml", "RustDesk2.toml", "RustDesk_local.toml", "Rus
 RECORD = "rustdesk_client.json"
 RESTART = "rustdesk_client.restart"
 """Tells, while the service is stopped by the role, that it ran before."""
+
+PACKAGE, INSTALLING = "package", "installing"
+"""What the record says of a package: which one the role has installed, and which one it is just about to install."""
 
 FORMAT = 1
 ABOUT = "What the Ansible role rustdesk_client found here, and what it has set. Its state absent needs it."
@@ -107,13 +110,13 @@ def is_digest_of(recorded: object, secret: str) -> bool:
         return False
 
 
-def present(profiles: Sequence[Mapping[str, Any]], settings: Settings, package: str = "") -> Plan:
+def present(profiles: Sequence[Mapping[str, Any]], settings: Settings, package: str | None = "") -> Plan:
     """Return what brings the settings into every profile.
 
     Args:
         profiles: as the module rustdesk_client_info returns them.
         settings: what is asked for.
-        package: version of the package that this run is going to install, to be recorded with the service's profile.
+        package: version of the package that is there, None for one that is neither installed nor gone.
     """
     plan = Plan()
     for profile in profiles:
@@ -122,7 +125,7 @@ def present(profiles: Sequence[Mapping[str, Any]], settings: Settings, package: 
             continue
         plan.users.append(profile["name"])
         try:
-            _configure(plan, profile, settings, package if profile["kind"] == "service" else "")
+            _configure(plan, profile, settings, package)
         except TomlError as error:
             plan.faults.append(str(error))
     return plan
@@ -154,14 +157,14 @@ def absent(profiles: Sequence[Mapping[str, Any]], *, service_stays: bool = False
 
 def mark(services: Sequence[Mapping[str, Any]]) -> Plan:
     """Return what tells the next run that the service ran, should this one be interrupted while it is stopped."""
-    writable = [profile for profile in services if not profile["missing"] and not profile["fault"]]
-    return Plan(
-        changes=[
-            Change(join(profile["directory"], RESTART), None, "", profile["name"], profile["group"])
-            for profile in writable
-        ],
-        users=[profile["name"] for profile in writable],
-    )
+    writable = [profile for profile in services if not profile["fault"]]
+    # Directories that are made for it are gone from the next look, so they are recorded now.
+    plan = _recorded([profile for profile in writable if profile["missing"]], dict)
+    plan.users = [profile["name"] for profile in writable]
+    plan.changes += [
+        Change(join(profile["directory"], RESTART), None, "", profile["name"], profile["group"]) for profile in writable
+    ]
+    return plan
 
 
 def marked(services: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -178,12 +181,59 @@ def unmark(services: Sequence[Mapping[str, Any]]) -> Plan:
     )
 
 
-def recorded_package(profiles: Sequence[Mapping[str, Any]]) -> str:
-    """Return the version of the package that the role has installed, "" when it has not."""
-    for profile in profiles:
-        if profile["kind"] == "service" and not profile["fault"]:
-            return str(_record(profile).get("package", ""))
-    return ""
+def recorded_package(services: Sequence[Mapping[str, Any]], package: str | None) -> str:
+    """Return the version of the package that is there and that the role has installed, "" when it has not.
+
+    Args:
+        services: profiles of the service.
+        package: as in `present`.
+    """
+    records = [_record(profile) for profile in services if not profile["fault"]]
+    return next(iter(filter(None, (_own_package(record, package) for record in records))), "")
+
+
+def claim(services: Sequence[Mapping[str, Any]], version: str) -> Plan:
+    """Return what records that the package is just about to be installed by the role."""
+    return _recorded(services, lambda record: {**_without_package(record), INSTALLING: version})
+
+
+def settle(services: Sequence[Mapping[str, Any]], package: str | None) -> Plan:
+    """Return what records whether that came about: of a package that is not there nothing is kept."""
+    return _recorded(services, lambda record: _with_package(record, package))
+
+
+def _own_package(record: Mapping[str, Any], package: str | None) -> str:
+    installing = str(record.get(INSTALLING, ""))
+    if package == "":
+        return ""
+    # A run that was killed while it installed has left one of its version, or a half of one.
+    return str(record.get(PACKAGE, "")) or (installing if package in (None, installing) else "")
+
+
+def _without_package(record: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in record.items() if key not in (PACKAGE, INSTALLING)}
+
+
+def _with_package(record: Mapping[str, Any], package: str | None) -> dict[str, Any]:
+    own = _own_package(record, package)
+    return _without_package(record) | ({PACKAGE: own} if own else {})
+
+
+def _recorded(services: Sequence[Mapping[str, Any]], changed: Callable[[Mapping[str, Any]], dict[str, Any]]) -> Plan:
+    plan = Plan()
+    for profile in services:
+        if profile["fault"]:
+            continue
+        old = _record(profile)
+        new = changed(old)
+        if profile["missing"]:
+            new.setdefault("created", profile["missing"])
+        if new != old:
+            new.setdefault("created", [])
+            plan.users.append(profile["name"])
+            plan.create += _directories(profile)
+            plan.changes.append(_change(profile, RECORD, _text(profile, RECORD), _record_text(new)))
+    return plan
 
 
 def differences(profiles: Sequence[Mapping[str, Any]], settings: Settings, answers: Mapping[str, str]) -> list[str]:
@@ -235,11 +285,12 @@ def _shown(table: str, key: str) -> str:
 # --- Present --------------------------------------------------------------------------------------------------------
 
 
-def _configure(plan: Plan, profile: Mapping[str, Any], settings: Settings, package: str) -> None:
+def _configure(plan: Plan, profile: Mapping[str, Any], settings: Settings, package: str | None) -> None:
     record = _record(profile)
     recorded: dict[str, Any] = record.get("files", {})
+    of_package = _with_package(record, package) if profile["kind"] == "service" else record
     # Until all is written, the record also holds what is about to be given back, so that the next run can do it.
-    meanwhile, final = copy.deepcopy(record), copy.deepcopy(record)
+    meanwhile, final = copy.deepcopy(dict(of_package)), copy.deepcopy(dict(of_package))
     changes = []
     for file, tables in {**{file: {} for file in recorded}, **settings}.items():
         before = _text(profile, file)
@@ -255,8 +306,6 @@ def _configure(plan: Plan, profile: Mapping[str, Any], settings: Settings, packa
         final.setdefault("files", {})[file] = entry
         together = _together(recorded.get(file, {}).get("set", {}), entry["set"])
         meanwhile.setdefault("files", {})[file] = {**entry, "set": together}
-    if package:
-        meanwhile["package"] = final["package"] = package
     if final != record or changes:
         meanwhile.setdefault("created", profile["missing"])
         final.setdefault("created", profile["missing"])
@@ -403,7 +452,7 @@ def _emptied(profile: Mapping[str, Any], created: Sequence[str], gone: set[str])
     found: list[str] = []
     going = gone
     for path, names in ((profile["directory"], profile["names"]), *reversed(profile["above"].items())):
-        if fold(path) not in made or set(names) - going:
+        if fold(path) not in made or {fold(name) for name in names} - {fold(name) for name in going}:
             break
         found.append(path)
         going = {re.split(r"[/\\]", path)[-1]}
@@ -499,7 +548,7 @@ def _table(values: Mapping[str, Any], table: str) -> Mapping[str, Any]:
 def _change(profile: Mapping[str, Any], name: str, before: str | None, content: str | None) -> Change:
     file = profile["files"].get(name, {})
     return Change(
-        path=join(profile["directory"], name),
+        path=file.get("path") or join(profile["directory"], name),
         before=before,
         content=content,
         owner=file.get("owner") or profile["name"],
@@ -535,7 +584,7 @@ def _is_record(record: Mapping[str, Any]) -> bool:
         and all(name in SETTINGS_FILES and _is_entry(entry) for name, entry in files.items())
         and isinstance(created, list)
         and all(isinstance(path, str) for path in created)
-        and isinstance(record.get("package", ""), str)
+        and all(isinstance(record.get(key, ""), str) for key in (PACKAGE, INSTALLING))
     )
 
 
@@ -562,9 +611,7 @@ def _record_text(record: Mapping[str, Any]) -> str:
 SECRET_KEYS = re.compile(
     r"password|salt|secret|token|enc_id|key_pair|unlock_pin|trusted_devices|user_info|ice-servers"
     # Of two-factor authentication: its secret, and what sends its codes.
-    r"|(?<![\w-])(2fa|bot)(?![\w-])"
-    # Any letter can be written as its number.
-    r"|\\u",
+    r"|(?<![\w-])(2fa|bot)(?![\w-])",
     re.IGNORECASE,
 )
 """What the keys of secrets have in their names (hbb_common src/config.rs; rustdesk src/auth_2fa.rs, src/common.rs)."""
@@ -578,9 +625,32 @@ _TOKEN = re.compile(
 def masked(text: str) -> str:
     """Return settings for people to see, without the values of secrets, whoever has set them."""
     return "".join(
-        _named(statement) if SECRET_KEYS.search(statement.rpartition("=")[0]) else statement
+        _named(statement) if _is_of_secret(statement) else _without_logins(statement)
         for statement in _statements(text.removeprefix("\ufeff"))
     )
+
+
+def _is_of_secret(statement: str) -> bool:
+    # Any letter can be written as its number.
+    return bool(SECRET_KEYS.search(statement.rpartition("=")[0])) or "\\u" in statement.lower()
+
+
+def _without_logins(statement: str) -> str:
+    return "".join(
+        re.sub(r"[^\s'\"]+", _without_login, _of_address(line)) for line in statement.splitlines(keepends=True)
+    )
+
+
+def _of_address(line: str) -> str:
+    """Take out user and password of an address; people leave blanks and slashes in a password as they are."""
+    start, end = line.find("://"), line.rfind("@")
+    return f"{line[: start + 3]}…{line[end:]}" if 0 <= start < end else line
+
+
+def _without_login(word: re.Match[str]) -> str:
+    """Take them out of an address without a scheme."""
+    login, at, host = word[0].rpartition("@")
+    return f"…@{host}" if at and ":" in login and "://" not in login else word[0]
 
 
 def _named(statement: str) -> str:

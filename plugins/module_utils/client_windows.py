@@ -6,10 +6,11 @@ Runs on the controller.
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ansible.module_utils.client_plan import RECORD, SETTINGS_FILES
+from ansible.module_utils.client_plan import RECORD, RESTART, SETTINGS_FILES
 
 SERVICE_ROAMING = "C:\\Windows\\ServiceProfiles\\LocalService\\AppData\\Roaming"
 """Where the service, which runs as LocalSystem, keeps its settings (hbb_common src/config.rs, patch)."""
@@ -19,6 +20,19 @@ NOBODY = ("all users", "default", "default user", "public")
 
 SERVICE = "RustDesk service"
 """Name of the service's profile in messages."""
+
+PROGRAM = "rustdesk.exe"
+USER_COLUMN = 6
+"""Of what tasklist prints; titles of columns, where it prints any, are in Windows' language."""
+
+ATTRIBUTES = {
+    "isreadonly": "is read-only, so somebody wants it to stay as it is",
+    "ishidden": "is hidden, and writing it would end that for good",
+}
+"""What win_copy takes off a file that it writes, so that nobody could put it back."""
+
+_SPELLINGS = {name.lower(): name for name in (*SETTINGS_FILES, RECORD, RESTART)}
+"""Names of files as the role has them, by what Windows takes for the same name."""
 
 Result = Mapping[str, Any]
 
@@ -41,8 +55,9 @@ def _is_link(entry: Result) -> bool:
 def settings_files(found: Sequence[Result], names: list[str]) -> list[str]:
     """Return the paths of the files of settings among what win_find found."""
     paths = [str(entry["path"]) for entry in no_links(found)]
+    wanted = {name.lower() for name in names}
     return sorted(
-        path for path in paths if _parent(path).lower().endswith("\\rustdesk\\config") and _name(path) in names
+        path for path in paths if _parent(path).lower().endswith("\\rustdesk\\config") and _name(path).lower() in wanted
     )
 
 
@@ -52,7 +67,8 @@ def host(results: Mapping[str, Any], users: list[str], discover: bool, portable:
     Args:
         results: what the modules returned: `service` (win_service_info), `package` (win_reg_stat), `folders` (as
             returned by `folders`), `directories` and `files` (lists of win_find's, in the settings' directories),
-            `contents` (slurp, in a loop over files) and `answers` (win_command, in a loop over options).
+            `contents` (slurp, in a loop over files), `answers` (win_command, in a loop over options) and `programs`
+            (what tasklist printed).
         users: names of the users that are asked for.
         discover: whether everybody with a profile is meant when nobody is named.
         portable: whether the service's profile is left out.
@@ -69,6 +85,7 @@ def host(results: Mapping[str, Any], users: list[str], discover: bool, portable:
         "machine": "x86_64",
         "dpkg": False,
         "package": str(package.get("DisplayVersion", {}).get("value", "installed")) if package else "",
+        "package_unfinished": False,
         "program": _program(package),
         "nft": False,
         "systemd": False,
@@ -77,15 +94,38 @@ def host(results: Mapping[str, Any], users: list[str], discover: bool, portable:
             "active": bool(services) and services[0].get("state") in ("started", "start_pending"),
             "enabled": bool(services) and services[0].get("start_mode") in ("auto", "delayed"),
         },
-        "programs": [],
+        "programs": _programs(str(results["programs"]), [entry["name"] for entry in results["folders"]]),
         "options": {
             str(answer["__rustdesk_client_item"]): str(answer.get("stdout", "")).strip()
             for answer in results["answers"]
         },
         "unknown_users": sorted(name for name in users if name.lower() not in known),
+        "qos_current": False,
         "existing_paths": [],
         "profiles": profiles,
     }
+
+
+def _programs(listed: str, folders: list[str]) -> list[dict[str, Any]]:
+    """Return the client's programs that users have open; those of the service are nobody's who has a profile.
+
+    Args:
+        listed: what `tasklist /v /fo csv /nh` printed: a line for each program, or a sentence when there is none.
+        folders: names of the profiles.
+    """
+    found = []
+    for row in csv.reader(listed.splitlines()):
+        if len(row) > USER_COLUMN and row[0].lower() == PROGRAM and row[1].isdigit():
+            folder = _folder_of(row[USER_COLUMN], folders)
+            if folder:
+                found.append({"pid": int(row[1]), "user": folder})
+    return found
+
+
+def _folder_of(account: str, folders: list[str]) -> str:
+    r"""Return the profile of DOMAIN\user, "" for none; a second one of a name ends otherwise, as in anna.PC."""
+    name = account.rpartition("\\")[2].lower()
+    return next((folder for folder in folders if folder.lower() == name or folder.lower().startswith(f"{name}.")), "")
 
 
 def _program(package: Mapping[str, Any]) -> str:
@@ -105,16 +145,22 @@ def _name(path: str) -> str:
     return path.rpartition("\\")[2]
 
 
+def _spelling(path: str) -> str:
+    """Return the name of a file as the role has it: to Windows rustdesk2.toml is the same file as RustDesk2.toml."""
+    return _SPELLINGS.get(_name(path).lower(), _name(path))
+
+
 def _profile(name: str, kind: str, roaming: str, results: Mapping[str, Any]) -> dict[str, Any]:
     above, directory = f"{roaming}\\RustDesk", f"{roaming}\\RustDesk\\config"
     entries = [str(entry["path"]) for part in ("directories", "files") for entry in results[part]]
 
     def inside(parent: str) -> list[str]:
-        return sorted(_name(path) for path in entries if _same(_parent(path), parent))
+        return sorted(_spelling(path) for path in entries if _same(_parent(path), parent))
 
     missing = [path for path in (above, directory) if not any(_same(path, entry) for entry in entries)]
     contents: dict[str, dict[str, str]] = {
-        _name(str(read["__rustdesk_client_item"])): {
+        _spelling(str(read["__rustdesk_client_item"])): {
+            "path": str(read["__rustdesk_client_item"]),
             "content": str(read["content"]),
             "owner": "",
             "group": "",
@@ -150,9 +196,11 @@ def _link(directory: str, found: Sequence[Result]) -> str:
 
 
 def _fault(directory: str, files: Sequence[Result], names: list[str]) -> str:
-    """Say why settings must not be written: win_copy would take the attribute off, and nobody could put it back."""
+    """Say why settings must not be written: they have an attribute that would be lost."""
     for entry in files:
         path = str(entry["path"])
-        if entry.get("isreadonly") and _same(_parent(path), directory) and _name(path) in names:
-            return f"{path} is read-only, so somebody wants it to stay as it is; take the attribute off"
+        if _same(_parent(path), directory) and _spelling(path) in names:
+            for attribute, reason in ATTRIBUTES.items():
+                if entry.get(attribute):
+                    return f"{path} {reason}; take the attribute off"
     return ""

@@ -21,7 +21,9 @@ options:
     elements: str
     default: []
   discover:
-    description: Whether, without O(users), every user counts who can log in and has a home directory of his own.
+    description:
+      - Whether, without O(users), every user counts who can log in and has a home directory of his own.
+      - Users of a domain whom the host does not list count where settings of RustDesk lie in their home directories.
     type: bool
     default: true
   service_profile:
@@ -73,6 +75,10 @@ package:
   returned: always
   type: str
   sample: 1.4.9
+package_unfinished:
+  description: Whether it is neither installed nor gone, as after an installation or a removal that was interrupted.
+  returned: always
+  type: bool
 program:
   description: Path of the installed program, empty when there is none.
   returned: always
@@ -117,6 +123,10 @@ existing_paths:
   returned: always
   type: list
   elements: str
+qos_current:
+  description: Whether the rules that mark packets are loaded as they lie there, and systemd has read their unit.
+  returned: always
+  type: bool
 profiles:
   description: The service's profile first, then the users' by name.
   returned: always
@@ -143,13 +153,17 @@ import grp
 import os
 import platform
 import pwd
+import re
 import stat
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ansible.module_utils import client_homes
 from ansible.module_utils.basic import AnsibleModule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 SERVICE = "rustdesk.service"
 SYSTEMD = Path("/run/systemd/system")
@@ -157,9 +171,24 @@ SYSTEMD = Path("/run/systemd/system")
 PROGRAM = Path("/usr/bin/rustdesk")
 """Where the client has to be to count as installed (rustdesk src/platform/linux.rs, is_installed)."""
 
-FIRST_UID, LAST_UID = 1000, 60000
-"""Users who are people (login.defs(5), UID_MIN and UID_MAX)."""
+CLIENT = re.compile(r"rustdesk|rustdesk-[0-9][^/]*\.appimage", re.IGNORECASE)
+"""Names of the client's program; what else begins like it belongs to others, such as a server's API."""
+
+INSTALLED, GONE = "installed", ("not-installed", "config-files")
+"""States of a package with nothing left to do (dpkg-query(1)); in any other one files of it may be there."""
+
+FIRST_UID = 1000
+"""Of users who are people (login.defs(5), UID_MIN). A domain gives them numbers far beyond UID_MAX."""
+NO_PEOPLE = (range(61184, 65520), range(65534, 65536))
+"""Services with a user while they run, and nobody (systemd's UIDS-GIDS)."""
+HOMES = Path("/home")
 NO_SHELLS = ("nologin", "false", "sync")
+
+QOS_RULES = Path("/etc/nftables-rustdesk-client.nft")
+QOS_UNIT = Path("/etc/systemd/system/rustdesk-client-qos.service")
+QOS_TABLE = ("inet", "rustdesk_client_qos")
+DIGEST = re.compile('comment "([0-9a-f]{16})"')
+"""How the rules that mark packets say which they are."""
 
 RECORD = "rustdesk_client.json"
 """What the role has found in a profile and set there (client_plan)."""
@@ -184,14 +213,55 @@ class Profile:
 
 
 def people() -> list[pwd.struct_passwd]:
-    """Return every user who is a person: can log in, and has a home directory."""
-    return [
-        user
-        for user in pwd.getpwall()
-        if FIRST_UID <= user.pw_uid <= LAST_UID
+    """Return every user who is a person; those of a domain, whom nobody lists, where they have used RustDesk."""
+    known = {user.pw_name: user for user in pwd.getpwall() if is_person(user)}
+    homes = {Path(user.pw_dir) for user in known.values()}
+    for home in homes_below({home.parent for home in homes} | {HOMES}, but=homes):
+        user = owner_of_settings(home)
+        if user:
+            known.setdefault(user.pw_name, user)
+    return list(known.values())
+
+
+def is_person(user: pwd.struct_passwd) -> bool:
+    """Tell whether a user can log in and has a home directory."""
+    return (
+        user.pw_uid >= FIRST_UID
+        and not any(user.pw_uid in numbers for numbers in NO_PEOPLE)
         and Path(user.pw_shell or "/bin/sh").name not in NO_SHELLS
         and is_home(user, own=True)
-    ]
+    )
+
+
+def homes_below(parents: set[Path], but: set[Path]) -> Iterator[Path]:
+    """Return what may be home directories: what lies in their parents, and in /home in a directory for a domain."""
+    for parent in sorted(parents - {Path("/")}):
+        for found in directories(parent):
+            if found in but:
+                continue
+            yield found
+            if parent == HOMES and not may_be_there(found / client_homes.BELOW[0]):
+                yield from directories(found)
+
+
+def directories(parent: Path) -> list[Path]:
+    """Return the directories in another one, none when it cannot be looked into."""
+    try:
+        with os.scandir(parent) as entries:
+            return sorted(Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False))
+    except OSError:
+        return []
+
+
+def owner_of_settings(home: Path) -> pwd.struct_passwd | None:
+    """Return the person whose home directory this is and who has settings of RustDesk in it."""
+    try:
+        settings = home.joinpath(*client_homes.BELOW).lstat()
+        user = pwd.getpwuid(settings.st_uid or home.lstat().st_uid)
+        is_theirs = stat.S_ISDIR(settings.st_mode) and is_person(user) and home.samefile(user.pw_dir)
+    except (OSError, KeyError):
+        return None
+    return user if is_theirs else None
 
 
 def account(name: str) -> pwd.struct_passwd | None:
@@ -301,14 +371,28 @@ def service(module: AnsibleModule) -> dict[str, bool]:
     }
 
 
-def package(module: AnsibleModule) -> str:
-    """Return the installed version of the package."""
+def package(module: AnsibleModule) -> tuple[str, bool]:
+    """Return the installed version of the package, and whether it is neither installed nor gone."""
     query = module.get_bin_path("dpkg-query")
     if not query:
-        return ""
+        return "", False
     code, out, _ = module.run_command([query, "--show", "--showformat=${db:Status-Status} ${Version}", "rustdesk"])
     status, _, version = out.partition(" ")
-    return version if code == 0 and status == "installed" else ""
+    if code:
+        return "", False
+    return version if status == INSTALLED else "", status not in (INSTALLED, *GONE)
+
+
+def qos_current(module: AnsibleModule, rules: Path = QOS_RULES, unit: Path = QOS_UNIT) -> bool:
+    """Tell whether the kernel has the rules of the file, and systemd the unit: a run may have ended before they had."""
+    nft = module.get_bin_path("nft", opt_dirs=["/usr/sbin", "/sbin"])
+    systemctl = module.get_bin_path("systemctl") if SYSTEMD.is_dir() else None
+    if not (nft and systemctl and rules.is_file() and unit.is_file()):
+        return False
+    shown = module.run_command([systemctl, "show", "--property=NeedDaemonReload", "--", unit.name])[1]
+    written = DIGEST.findall(rules.read_text(encoding="utf-8", errors="replace"))
+    loaded = DIGEST.findall(module.run_command([nft, "list", "table", *QOS_TABLE])[1])
+    return shown.strip() == "NeedDaemonReload=no" and bool(written) and written == loaded
 
 
 def programs(*, service_runs: bool) -> list[dict[str, Any]]:
@@ -331,10 +415,10 @@ def programs(*, service_runs: bool) -> list[dict[str, Any]]:
 
 def is_client(arguments: list[str]) -> bool:
     """Tell whether a command line is that of a RustDesk program: installed, AppImage, or a script of that name."""
-    names = [Path(argument).name.lower() for argument in arguments[:3]]
-    if names and names[0].startswith("python"):
-        return "rustdesk" in names[1:]
-    return bool(names) and names[0].startswith("rustdesk")
+    program, *rest = arguments or [""]
+    if Path(program).name.startswith("python"):
+        program = next((argument for argument in rest if not argument.startswith("-")), "")
+    return CLIENT.fullmatch(Path(program).name) is not None
 
 
 def answers(module: AnsibleModule, names: list[str]) -> dict[str, str]:
@@ -364,10 +448,12 @@ def look(module: AnsibleModule) -> dict[str, Any]:
     ]
     state = service(module)
     installed = PROGRAM.exists()
+    version, is_unfinished = package(module)
     return {
         "machine": platform.machine(),
         "dpkg": module.get_bin_path("dpkg-query") is not None,
-        "package": package(module),
+        "package": version,
+        "package_unfinished": is_unfinished,
         "program": str(PROGRAM) if installed else "",
         "nft": module.get_bin_path("nft", opt_dirs=["/usr/sbin", "/sbin"]) is not None,
         "systemd": SYSTEMD.is_dir(),
@@ -375,6 +461,7 @@ def look(module: AnsibleModule) -> dict[str, Any]:
         "programs": programs(service_runs=state["active"]),
         "options": answers(module, params["options"]) if installed and state["active"] else {},
         "unknown_users": sorted(name for name, user in listed.items() if not user),
+        "qos_current": qos_current(module),
         "existing_paths": [path for path in params["paths"] if Path(path).exists()],
         "profiles": [asdict(found) for found in profiles],
     }

@@ -95,7 +95,7 @@ func (r *record) isOursAlone() bool {
 			}
 		}
 	}
-	return r.content["package"] == nil
+	return r.content["package"] == nil && r.content["installing"] == nil
 }
 
 func isOurKey(key string) bool {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -61,6 +62,18 @@ def apply(host: str = ENDPOINT, **variables: Any) -> Play:
 def reset(host: str = ENDPOINT, **variables: Any) -> Play:
     """Give back what was there, and expect it to succeed."""
     return apply(host, state="absent", **variables)
+
+
+def killed_before(task: str, **variables: Any) -> None:
+    """Run the role, and kill it when it comes to a task."""
+    killer = ROOT / "tests" / "testinfra" / "server" / "callbacks"
+    done = run(
+        {f"rustdesk_client_{name}": value for name, value in variables.items()},
+        ANSIBLE_CALLBACK_PLUGINS=os.pathsep.join(map(str, (killer, ROOT / "plugins" / "callback"))),
+        ANSIBLE_CALLBACKS_ENABLED="killer",
+        KILL_BEFORE_TASK=task,
+    )
+    assert done.status < 0, done.output
 
 
 def put(host: Host, path: str, content: bytes, owner: str, mode: str = "600") -> None:

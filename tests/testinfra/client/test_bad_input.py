@@ -74,6 +74,7 @@ CASES = {
     "option misspelt": Case(("options", "enable-hwcodec"), {"options": {"enable-hwcodek": "N"}}),
     "option against UDP": Case(("options", "UDP"), {"options": {"disable-udp": "Y"}}),
     "option that stops the service": Case(("options", "unreachable"), {"options": {"stop-service": "Y"}}),
+    "address of a package": Case(("package_url", "http://[x"), {"install": True, "package_url": "http://[x"}),
     "language": Case(("language", "de"), {"language": "Deutsch"}),
     "direct port": Case(("direct_access_port", "80"), {"direct_access_port": 80}),
     "version without a pin": Case(("package_sha256", "1.4.8"), {"install": True, "version": "1.4.8"}),

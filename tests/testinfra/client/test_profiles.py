@@ -134,6 +134,20 @@ def test_only_people_and_the_named_are_configured(endpoint: Host) -> None:
     assert not endpoint.file("/home/bert/.config").exists
 
 
+def test_a_user_with_a_number_as_domains_give_them_is_configured(endpoint: Host) -> None:
+    endpoint.check_output(
+        "id carla >/dev/null 2>&1 || useradd --create-home --shell /bin/bash --no-log-init --uid 200001 carla"
+    )
+    try:
+        apply(portable=True)
+        assert options(endpoint, "carla")["custom-rendezvous-server"] == SERVER
+        assert apply(portable=True).changed == 0
+        reset(portable=True)
+        assert not endpoint.file("/home/carla/.config").exists
+    finally:
+        endpoint.check_output("userdel --remove carla 2>/dev/null")
+
+
 def test_check_mode_writes_nothing_and_says_what_it_would(endpoint: Host) -> None:
     put(endpoint, config("anna"), FOREIGN.encode(), "anna")
     before = endpoint.check_output("find /home /root -xdev -type f -not -path '*/.ansible/*' | sort")
@@ -144,11 +158,16 @@ def test_check_mode_writes_nothing_and_says_what_it_would(endpoint: Host) -> Non
     assert get(endpoint, config("anna")) == FOREIGN.encode()
 
 
-SECRETS = ("geheim-am-proxy", "ein sehr langes Kennwort", "0123pin", "ENCRYPTEDID")
+SECRETS = ("geheim-am-proxy", "ein sehr langes Kennwort", "0123pin", "ENCRYPTEDID", "in-der-adresse", "beim-api-server")
 
 
 def test_differences_show_no_secret(endpoint: Host) -> None:
-    put(endpoint, config("anna"), b"unlock_pin = '0123pin'\n[options]\na = 'b'\n", "anna")
+    put(
+        endpoint,
+        config("anna"),
+        b"unlock_pin = '0123pin'\n[options]\na = 'b'\n[socks]\nproxy = 'http://u:in-der-adresse@p:1'\n",
+        "anna",
+    )
     put(
         endpoint,
         config("anna", "RustDesk.toml"),
@@ -162,6 +181,7 @@ def test_differences_show_no_secret(endpoint: Host) -> None:
         "rustdesk_client_proxy_username": "us",
         "rustdesk_client_proxy_password": SECRETS[0],
         "rustdesk_client_permanent_password": SECRETS[1],
+        "rustdesk_client_api_server": f"https://u:{SECRETS[5]}@api.example.org",
     }
     for state in ("present", "absent"):
         done = shown_of_run(secrets | {"rustdesk_client_state": state}, "--diff", "-vvv")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.testinfra.client.endpoints import apply, put, reset
+import pytest
+from tests.testinfra.client.endpoints import apply, killed_before, put, reset
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from testinfra.host import Host
 
@@ -59,3 +60,67 @@ def test_packets_are_marked_until_they_are_not(endpoint: Host, on: Callable[[str
         reset(users=["anna"])
     assert rules(endpoint) == before
     assert not endpoint.file("/etc/nftables-rustdesk-client.nft").exists
+
+
+@pytest.fixture
+def plain(endpoint: Host) -> Iterator[Host]:
+    """An endpoint that gets back what rules it had."""
+    before = rules(endpoint)
+    yield endpoint
+    reset(users=["anna"])
+    assert rules(endpoint) == before
+
+
+@pytest.mark.parametrize("task", ["qos | Write the unit that loads them", "qos | Load them now and at boot"])
+@pytest.mark.parametrize("state", ["present", "absent"])
+def test_a_killed_run_keeps_nobody_from_taking_the_mark_off(plain: Host, task: str, state: str) -> None:
+    killed_before(task, users=["anna"], qos=True)
+    apply(users=["anna"], state=state)
+    assert not plain.file("/etc/nftables-rustdesk-client.nft").exists
+    assert apply(users=["anna"], state=state).changed == 0
+
+
+@pytest.mark.parametrize("task", ["qos | Write the unit that loads them", "qos | Load them now and at boot"])
+def test_a_change_that_was_killed_before_it_was_loaded_is_loaded(plain: Host, task: str) -> None:
+    apply(users=["anna"], qos=True)
+    killed_before(task, users=["anna"], qos=True, qos_dscp=34)
+    assert "af41" not in rules(plain)
+    apply(users=["anna"], qos=True, qos_dscp=34)
+    assert "af41" in rules(plain)
+    assert apply(users=["anna"], qos=True, qos_dscp=34).changed == 0
+
+
+FLUSH = "table inet rustdesk_client_qos\\ndelete table inet rustdesk_client_qos\\n"
+OVERRIDE = "[Service]\\nExecStart=\\nExecStart={0}\\nExecReload=\\nExecReload={0}\\nExecStop=\\n".format(
+    "/usr/sbin/nft -f /run/site.nft"
+)
+
+
+@pytest.fixture
+def site(plain: Host) -> Iterator[Host]:
+    """An endpoint whose nftables.service takes no rules away but the role's: the container needs its own."""
+    place = "/run/systemd/system/nftables.service.d"
+    plain.check_output(f"mkdir -p {place} && printf '{OVERRIDE}' >{place}/site.conf && printf '{FLUSH}' >/run/site.nft")
+    plain.check_output("systemctl daemon-reload && systemctl restart nftables")
+    yield plain
+    plain.check_output(f"systemctl stop nftables; rm -r {place} /run/site.nft && systemctl daemon-reload")
+
+
+@pytest.mark.parametrize("act", ["reload", "restart"])
+def test_the_mark_outlives_new_rules_of_the_site(site: Host, act: str) -> None:
+    apply(users=["anna"], qos=True)
+    before = rules(site)
+    assert "rustdesk_client_qos" in before
+    site.check_output("systemctl %s nftables", act)
+    site.check_output("timeout 20 sh -c 'until nft list table inet rustdesk_client_qos; do sleep 0.2; done'")
+    assert rules(site) == before
+    assert apply(users=["anna"], qos=True).changed == 0
+
+
+def test_a_mark_that_somebody_has_flushed_is_made_again(plain: Host) -> None:
+    apply(users=["anna"], qos=True)
+    before = rules(plain)
+    plain.check_output("nft delete table inet rustdesk_client_qos")
+    apply(users=["anna"], qos=True)
+    assert rules(plain) == before
+    plain.check_output("nft delete table inet rustdesk_client_qos")

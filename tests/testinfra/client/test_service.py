@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 import tomllib
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.testinfra.client.endpoints import ENDPOINT, SERVER, Package, apply, config, get, put, reset, run
-from tests.testinfra.plays import ROOT
+from tests.testinfra.client.endpoints import (
+    ENDPOINT,
+    FOREIGN,
+    SERVER,
+    Package,
+    apply,
+    config,
+    get,
+    killed_before,
+    put,
+    reset,
+    run,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -170,16 +180,31 @@ def test_stopped_client_stays_stopped_unless_asked(endpoint: Host, outside: Host
     assert apply(users=["anna"], service="running").changed == 0
 
 
-def killed_before(task: str, **variables: Any) -> None:
-    """Run the role, and kill it when it comes to a task."""
-    killer = ROOT / "tests" / "testinfra" / "server" / "callbacks"
-    done = run(
-        {f"rustdesk_client_{name}": value for name, value in variables.items()},
-        ANSIBLE_CALLBACK_PLUGINS=os.pathsep.join(map(str, (killer, ROOT / "plugins" / "callback"))),
-        ANSIBLE_CALLBACKS_ENABLED="killer",
-        KILL_BEFORE_TASK=task,
-    )
-    assert done.status < 0, done.output
+@pytest.mark.usefixtures("package")
+def test_a_service_that_does_not_keep_running_is_told(endpoint: Host, outside: Host) -> None:
+    install_by_hand(endpoint, outside)
+    place = "/run/systemd/system/rustdesk.service.d"
+    override = "[Service]\\nType=simple\\nRestart=no\\nExecStart=\\nExecStart=/bin/true\\n"
+    endpoint.check_output(f"systemctl stop rustdesk; mkdir -p {place} && printf '{override}' >{place}/ends.conf")
+    endpoint.check_output("systemctl daemon-reload")
+    try:
+        done = run({"rustdesk_client_users": ["anna"], "rustdesk_client_service": "running"})
+        assert done.status != 0
+        assert "rustdesk_client_service" in done.failure(ENDPOINT)
+    finally:
+        endpoint.check_output(f"rm -r {place} && systemctl daemon-reload")
+    apply(users=["anna"], service="running")
+    assert endpoint.service("rustdesk").is_running
+
+
+def test_a_computer_that_is_to_be_controlled_has_no_service_that_stops_itself(endpoint: Host) -> None:
+    content = FOREIGN.replace("[options]\n", "[options]\nstop-service = 'Y'\n").encode()
+    put(endpoint, config("anna"), content, "anna")
+    apply(users=["anna"])
+    assert b"stop-service" not in get(endpoint, config("anna"))
+    assert apply(users=["anna"]).changed == 0
+    reset(users=["anna"])
+    assert get(endpoint, config("anna")) == content
 
 
 @pytest.mark.usefixtures("package")
@@ -190,6 +215,19 @@ def test_interrupted_while_stopped_runs_again(endpoint: Host, outside: Host) -> 
     apply(users=["anna"])
     assert endpoint.service("rustdesk").is_running
     assert server_of(endpoint) == SERVER
+    assert apply(users=["anna"]).changed == 0
+
+
+@pytest.mark.usefixtures("package")
+def test_interrupted_while_stopped_runs_again_without_settings(endpoint: Host, outside: Host) -> None:
+    """Somebody has taken the settings of the running service away, and with them the place for its mark."""
+    install_by_hand(endpoint, outside)
+    endpoint.check_output("rm -rf /root/.config/rustdesk")
+    killed_before("service_stop | Stop the service", users=["anna"])
+    assert endpoint.file(config("root", "rustdesk_client.restart")).exists
+    endpoint.check_output("systemctl stop rustdesk")
+    apply(users=["anna"])
+    assert endpoint.service("rustdesk").is_running
     assert apply(users=["anna"]).changed == 0
 
 
@@ -234,6 +272,50 @@ def test_a_package_that_cannot_be_removed_leaves_the_service_running(endpoint: H
     assert endpoint.run("command -v rustdesk").rc != 0
 
 
+def test_a_package_that_somebody_else_has_installed_stays(endpoint: Host, outside: Host, package: Package) -> None:
+    """The role's own installation failed, so it is not the role's."""
+    variables = package.variables(users=["anna"], package_url="http://mirror.lab.test/rustdesk/none.deb")
+    done = run({f"rustdesk_client_{name}": value for name, value in variables.items()})
+    assert done.status != 0
+    install_by_hand(endpoint, outside)
+    apply(**package.variables(users=["anna"]))
+    reset(users=["anna"])
+    assert endpoint.service("rustdesk").is_running
+    assert endpoint.run("dpkg -s rustdesk").rc == 0
+
+
+@pytest.mark.parametrize(
+    "task", ["install_deb | Install the package", "install_record | Record it", "install | Record whether it is there"]
+)
+def test_an_installation_that_was_killed_is_finished_and_taken_back(
+    endpoint: Host, package: Package, task: str
+) -> None:
+    killed_before(task, **package.variables(users=["anna"]))
+    apply(**package.variables(users=["anna"]))
+    assert endpoint.service("rustdesk").is_running
+    assert apply(**package.variables(users=["anna"])).changed == 0
+    reset(users=["anna"])
+    assert endpoint.run("command -v rustdesk").rc != 0
+
+
+@pytest.mark.parametrize("state", ["present", "absent"])
+def test_a_package_that_is_half_there_is_finished(endpoint: Host, package: Package, state: str) -> None:
+    """As after a kill in the middle of a removal."""
+    apply(**package.variables(users=["anna"]))
+    endpoint.check_output(
+        "sed -i '/^Package: rustdesk$/,/^$/s/^Status: .*/Status: deinstall ok half-configured/' /var/lib/dpkg/status"
+    )
+    assert "half-configured" in endpoint.check_output("dpkg -s rustdesk")
+    if state == "present":
+        apply(**package.variables(users=["anna"]))
+        assert endpoint.service("rustdesk").is_running
+        assert "install ok installed" in endpoint.check_output("dpkg -s rustdesk")
+        assert apply(**package.variables(users=["anna"])).changed == 0
+    reset(users=["anna"])
+    assert endpoint.run("command -v rustdesk").rc != 0
+    assert endpoint.run("dpkg -s rustdesk | grep -q 'ok installed$'").rc != 0
+
+
 @pytest.mark.usefixtures("package")
 def test_open_window_is_refused_or_closed(endpoint: Host) -> None:
     """A portable client that a user has open would write its own settings back."""
@@ -245,13 +327,18 @@ def test_open_window_is_refused_or_closed(endpoint: Host) -> None:
     endpoint.check_output(f"systemd-run --quiet --collect --uid=anna --unit=window {program}")
     soon(lambda: endpoint.file(config("anna")).exists, "the stub did not start")
     before = get(endpoint, config("anna"))
+    # A program of somebody else's that only begins like it is none of the role's business.
+    endpoint.check_output("cp /bin/sleep /usr/local/bin/rustdesk-api")
+    endpoint.check_output("systemd-run --quiet --collect --uid=anna --unit=other /usr/local/bin/rustdesk-api 600")
     done = run({"rustdesk_client_portable": True})
     assert done.status != 0
     assert "rustdesk_client_close_programs" in done.failure(ENDPOINT)
     assert "anna" in done.failure(ENDPOINT)
     assert get(endpoint, config("anna")) == before
     apply(portable=True, close_programs=True)
-    assert endpoint.run("pgrep -u anna -f rustdesk").rc != 0
+    assert endpoint.run("pgrep -u anna -f rustdesk/rustdesk").rc != 0
+    assert endpoint.run("pgrep -u anna -f rustdesk-api").rc == 0
+    endpoint.check_output("systemctl stop other && rm /usr/local/bin/rustdesk-api")
     assert SERVER in get(endpoint, config("anna")).decode()
     assert apply(portable=True).changed == 0
     endpoint.check_output("rm -rf /opt/portable")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import hashlib
 import subprocess
+import time
 import tomllib
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -144,6 +146,32 @@ def test_a_read_only_file_is_refused() -> None:
 
 
 @pytest.mark.usefixtures("profiles")
+def test_a_file_of_another_case_is_merged_into_and_given_back() -> None:
+    inside('mv "$1" "$2"', path("anna"), path("anna", "rustdesk2.toml"))
+    apply(host=ENDPOINT, users=["anna"])
+    assert sorted(files("anna")) == ["RustDesk_local.toml", "rustdesk2.toml", "rustdesk_client.json"]
+    merged = get("anna", "rustdesk2.toml")
+    assert SERVER.encode() in merged
+    assert b"# set by somebody else's support\r\n" in merged
+    assert apply(host=ENDPOINT, users=["anna"]).changed == 0
+    reset(host=ENDPOINT, users=["anna"])
+    assert files("anna") == ["rustdesk2.toml"]
+    assert get("anna", "rustdesk2.toml") == SETTINGS["anna"]
+
+
+@pytest.mark.usefixtures("profiles")
+def test_a_hidden_file_is_refused() -> None:
+    """It used to be overlooked, and written over."""
+    hide = "import os, sys; os.setxattr(sys.argv[1], 'user.DOSATTRIB', b'0x2')"
+    inside('python3 -c "$2" "$1"', path("anna"), hide)
+    done = run(host=ENDPOINT)
+    assert done.status != 0
+    assert f"{FILE} is hidden" in done.failure(ENDPOINT)
+    assert {user: get(user) for user in SETTINGS} == SETTINGS
+    assert files("Administrator") == []
+
+
+@pytest.mark.usefixtures("profiles")
 def test_a_file_that_is_held_open_is_named() -> None:
     line = ["docker", "exec", "-i", "--user", "Administrator", CONTAINER, "hold-open", "read", FILE]
     with subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
@@ -159,6 +187,42 @@ def test_a_file_that_is_held_open_is_named() -> None:
     apply(host=ENDPOINT, users=["anna"])
     reset(host=ENDPOINT, users=["anna"])
     assert get("anna") == SETTINGS["anna"]
+
+
+@contextmanager
+def window() -> Iterator[None]:
+    """The administrator has a portable client open."""
+    program = "/wine/drive_c/Users/Administrator/rustdesk.exe"
+    inside('cp /opt/rustdesk-stub/rustdesk-1.4.9-x86_64.exe "$1"', program)
+    line = ["docker", "exec", "--user", "Administrator", CONTAINER, "wine", "C:\\Users\\Administrator\\rustdesk.exe"]
+    with subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as running:
+        deadline = time.monotonic() + 30
+        while inside("cat /proc/[0-9]*/comm").count(b"rustdesk.exe") == 0:
+            assert time.monotonic() < deadline, "the stub did not start"
+            time.sleep(0.2)
+        try:
+            yield
+        finally:
+            inside('wine "$1" --stub-quit', program, check=False)
+            running.wait(timeout=30)
+            inside('rm -f "$1"', program)
+
+
+@pytest.mark.usefixtures("profiles")
+def test_an_open_window_is_refused_or_closed() -> None:
+    """It would write its own settings back."""
+    with window():
+        done = run({"rustdesk_client_portable": True}, host=ENDPOINT)
+        assert done.status != 0
+        assert "rustdesk_client_close_programs: RustDesk is open at Administrator" in done.failure(ENDPOINT)
+        assert {user: get(user) for user in SETTINGS} == SETTINGS
+        assert files("Administrator") == []
+        apply(host=ENDPOINT, portable=True, close_programs=True)
+        assert b"rustdesk.exe" not in inside("cat /proc/[0-9]*/comm")
+        assert options("Administrator")["custom-rendezvous-server"] == SERVER
+        assert apply(host=ENDPOINT, portable=True).changed == 0
+    reset(host=ENDPOINT, portable=True)
+    assert {user: get(user) for user in SETTINGS} == SETTINGS
 
 
 @pytest.fixture

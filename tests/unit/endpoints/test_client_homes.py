@@ -315,3 +315,88 @@ def test_a_home_that_root_cannot_look_at_is_one(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setattr(type(home), "lstat", denied)
     assert rustdesk_client_info.account(NAME)
     assert rustdesk_client_info.may_be_there(home / "x")
+
+
+# --- Who is there ---------------------------------------------------------------------------------------------------
+
+
+class Accounts:
+    """A directory of users: the local ones are listed, those of a domain are known by name and number only."""
+
+    def __init__(self, homes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._homes = homes
+        self._listed: list[pwd.struct_passwd] = []
+        self._by_uid: dict[int, pwd.struct_passwd] = {}
+        self._owners: dict[str, int] = {}
+        real_stat, real_lstat = type(homes).stat, type(homes).lstat
+        monkeypatch.setattr(rustdesk_client_info, "HOMES", homes)
+        monkeypatch.setattr(pwd, "getpwall", lambda: self._listed)
+        monkeypatch.setattr(pwd, "getpwuid", lambda uid: self._by_uid[uid])
+        monkeypatch.setattr(type(homes), "stat", lambda path, **how: self._given(path, real_stat(path, **how)))
+        monkeypatch.setattr(type(homes), "lstat", lambda path: self._given(path, real_lstat(path)))
+
+    def _given(self, path: Path, found: os.stat_result) -> os.stat_result:
+        """Files are whoever's the test says; only root could give them away."""
+        owner = next((uid for home, uid in self._owners.items() if f"{path}/".startswith(home)), found.st_uid)
+        return os.stat_result((*found[:4], owner, *found[5:]))
+
+    def add(self, name: str, uid: int, home: str = "", **how: Any) -> None:
+        place = self._homes / (home or name)
+        place.mkdir(parents=True)
+        if how.get("settings", True):
+            place.joinpath(*client_homes.BELOW).mkdir(parents=True)
+        user = pwd.struct_passwd((name, "x", uid, uid, "", str(place), how.get("shell", "/bin/bash")))
+        self._owners[f"{place}/"] = uid
+        self._by_uid[uid] = user
+        if how.get("listed"):
+            self._listed.append(user)
+
+
+@pytest.fixture
+def accounts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Accounts:
+    return Accounts(tmp_path / "home", monkeypatch)
+
+
+def found_people() -> list[str]:
+    return sorted(user.pw_name for user in rustdesk_client_info.people())
+
+
+def test_users_of_a_domain_are_people_where_they_have_used_rustdesk(accounts: Accounts) -> None:
+    accounts.add("local", 1000, listed=True, settings=False)
+    accounts.add("anna@corp.example.org", 1810401104)
+    accounts.add("bert@corp.example.org", 1810401105, "corp.example.org/bert")
+    accounts.add("never@corp.example.org", 1810401106, settings=False)
+    assert found_people() == ["anna@corp.example.org", "bert@corp.example.org", "local"]
+
+
+def test_a_listed_user_is_a_person_whatever_the_number(accounts: Accounts) -> None:
+    accounts.add("joined", 200001, listed=True, settings=False)
+    accounts.add("homed", 60001, listed=True, settings=False)
+    accounts.add("system", 999, listed=True)
+    accounts.add("nobody", 65534, listed=True)
+    accounts.add("dynamic", 61184, listed=True)
+    accounts.add("robot", 1001, listed=True, shell="/usr/sbin/nologin")
+    assert found_people() == ["homed", "joined"]
+
+
+def test_whoever_is_no_person_is_none_with_settings_either(accounts: Accounts) -> None:
+    accounts.add("local", 1000, listed=True)
+    accounts.add("robot@corp", 300001, shell="/bin/false")
+    accounts.add("dynamic", 61200)
+    assert found_people() == ["local"]
+
+
+def test_settings_in_a_directory_that_is_nobodys_home_make_no_person(accounts: Accounts, tmp_path: Path) -> None:
+    """Whoever can make directories beside the homes, or in his own, could put something there."""
+    accounts.add("local", 1000, listed=True)
+    accounts.add("gone@corp", 300001)
+    (tmp_path / "home" / "gone@corp").rename(tmp_path / "home" / "backup of gone")
+    link = tmp_path / "home" / "link"
+    link.symlink_to(tmp_path / "home" / "local")
+    assert found_people() == ["local"]
+
+
+def test_homes_lie_where_those_of_known_people_lie(accounts: Accounts) -> None:
+    accounts.add("local", 1000, "../srv/local", listed=True)
+    accounts.add("anna@corp", 300001, "../srv/anna")
+    assert found_people() == ["anna@corp", "local"]

@@ -332,6 +332,7 @@ def of_file(**entry: Any) -> bytes:
         b'{"format": 1, "created": "/"}',
         b'{"format": 1, "created": [1]}',
         b'{"format": 1, "package": 1}',
+        b'{"format": 1, "installing": 1}',
         of_file(before=1),
         of_file(before="\ud800"),
         of_file(after=[]),
@@ -363,14 +364,79 @@ def test_a_profile_with_a_fault_is_given_nothing_back_and_that_is_told(recorded:
     assert not plan.pending
 
 
-def test_the_package_is_recorded_with_the_service() -> None:
-    service = profile({}, kind="service")
-    after = carried_out({}, present([service], WANTED, package="1.4.9"))
-    assert json.loads(after[RECORD])["package"] == "1.4.9"
-    services = [profile(after, kind="service")]
-    assert b"package" not in carried_out({}, present([profile({})], WANTED, package="1.4.9"))[RECORD]
-    assert client_plan.recorded_package(services) == "1.4.9"
-    assert client_plan.recorded_package([profile(configured({}), kind="service")]) == ""
+def of_service(files: dict[str, bytes]) -> list[dict[str, Any]]:
+    return [profile(files, kind="service")]
+
+
+def recorded(files: dict[str, bytes]) -> dict[str, Any]:
+    """What the record says of the package."""
+    record = json.loads(files[RECORD])
+    return {key: record[key] for key in ("package", "installing") if key in record}
+
+
+def test_a_package_is_the_roles_once_it_is_there() -> None:
+    files = carried_out({}, present(of_service({}), WANTED))
+    assert recorded(files) == {}
+    claimed = carried_out(files, client_plan.claim(of_service(files), "1.4.9"))
+    assert recorded(claimed) == {"installing": "1.4.9"}
+    settled = carried_out(claimed, client_plan.settle(of_service(claimed), "1.4.9"))
+    assert recorded(settled) == {"package": "1.4.9"}
+    assert client_plan.recorded_package(of_service(settled), "1.4.9") == "1.4.9"
+    assert not present(of_service(settled), WANTED, "1.4.9").pending
+    assert not client_plan.settle(of_service(settled), "1.4.9").pending
+    assert carried_out(settled, absent(of_service(settled))) == {}
+
+
+def test_a_package_that_did_not_come_about_is_not_the_roles() -> None:
+    """Its download or its installation fails, and an administrator installs it by hand."""
+    files = carried_out({}, present(of_service({}), WANTED))
+    claimed = carried_out(files, client_plan.claim(of_service(files), "1.4.9"))
+    settled = carried_out(claimed, client_plan.settle(of_service(claimed), ""))
+    assert recorded(settled) == {}
+    for by_hand in (files, settled):
+        assert client_plan.recorded_package(of_service(by_hand), "1.4.9") == ""
+
+
+@pytest.mark.parametrize(
+    ("there", "own"), [("1.4.9", "1.4.9"), (None, "1.4.9"), ("1.4.8", ""), ("", "")], ids=["whole", "half", "other", ""]
+)
+def test_a_run_that_was_killed_while_it_installed(there: str | None, own: str) -> None:
+    claimed = carried_out({}, client_plan.claim(of_service({}), "1.4.9"))
+    assert client_plan.recorded_package(of_service(claimed), there) == own
+    healed = carried_out(claimed, present(of_service(claimed), WANTED, there))
+    assert recorded(healed) == ({"package": own} if own else {})
+
+
+def test_what_an_earlier_version_has_recorded_is_read() -> None:
+    """It recorded the package before it was there, and nothing else."""
+    old = {RECORD: b'{"format": 1, "files": {}, "created": [], "package": "1.4.9"}'}
+    assert client_plan.recorded_package(of_service(old), "1.4.9") == "1.4.9"
+    assert client_plan.recorded_package(of_service(old), "1.5.0") == "1.4.9"
+    assert client_plan.recorded_package(of_service(old), "") == ""
+    assert recorded(carried_out(old, present(of_service(old), WANTED, "1.4.9"))) == {"package": "1.4.9"}
+    assert recorded(carried_out(old, present(of_service(old), WANTED, ""))) == {}
+
+
+def test_only_the_service_s_record_is_about_the_package() -> None:
+    claimed = carried_out({}, client_plan.claim(of_service({}), "1.4.9"))
+    assert recorded(carried_out(claimed, present([profile(claimed)], WANTED))) == {"installing": "1.4.9"}
+
+
+def test_the_mark_of_a_service_whose_directory_is_missing_makes_it_and_remembers_that() -> None:
+    missing = ["/home/anna/.config", DIRECTORY]
+    plan = client_plan.mark([profile({}, kind="service", missing=missing)])
+    assert [made["path"] for made in plan.create] == missing
+    marked = carried_out({}, plan)
+    assert set(marked) == {RECORD, RESTART}
+    assert client_plan.marked(of_service(marked))
+    there = carried_out(marked, present(of_service(marked), WANTED))
+    assert json.loads(there[RECORD])["created"] == missing
+    assert absent(of_service(there)).remove == missing[::-1]
+
+
+def test_the_mark_of_a_service_whose_directory_is_there_is_all_that_is_written() -> None:
+    plan = client_plan.mark(of_service({}))
+    assert ([change.path for change in plan.changes], plan.create) == ([f"{DIRECTORY}/{RESTART}"], [])
 
 
 def test_paths_of_windows() -> None:
@@ -394,6 +460,14 @@ MASKED = [
     ("preset-address-book-password = 'SECRET'\n", "preset-address-book-password = (not shown)\n"),
     ("x = [\n  { password = 'SECRET' },\n  'SECRET',\n]\ny = 1\n", "x = (not shown)\ny = 1\n"),
     ("# password = SECRET\n", "(not shown)\n"),
+    ("api-server = 'https://u:SECRET@api.example.org/x'\n", "api-server = 'https://…@api.example.org/x'\n"),
+    ("proxy = 'http://u:SEC/R ET@p:1' # x\n", "proxy = 'http://…@p:1' # x\n"),
+    ("proxy = 'u:SECRET@p:1'\n", "proxy = '…@p:1'\n"),
+    ("# was http://u:SECRET@p:1\nb = 'a@b'\n", "# was http://…@p:1\nb = 'a@b'\n"),
+    ("socks = { x = 'u', proxy = 'http://u:SECRET@p:1' }\n", "socks = { x = 'u', proxy = 'http://…@p:1' }\n"),
+    ("proxy = 'u:SECRET@p:1' # a@b\n", "proxy = '…@p:1' # a@b\n"),
+    ('proxy = "http://u:SECRET\\u0040p:1"\n', "proxy = (not shown)\n"),
+    ('proxy = "http:\\U0000002F/u:SECRET@p:1"\n', "proxy = (not shown)\n"),
     ("[options]\nkey = 'K='\napprove-mode = 'password' # x\n", None),
     ("a = 'it\"s'\nb = [\n 1, # ]\n]\n\n[[x]]\n# don't\nbottom = 'x'\n", None),
 ]
@@ -410,4 +484,5 @@ def test_masked_text_is_all_of_the_text(text: str) -> None:
 
 
 def test_much_text_is_masked_soon() -> None:
+    assert masked("a = '" + "a:" * 200_000 + "'" + "://" * 200_000)
     assert masked("a = [\n" + "'" * 100_000 + '"""' * 100_000 + "\n" * 100_000)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import subprocess
@@ -10,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils import client_windows
+import yaml
+from ansible.module_utils import client_plan, client_windows
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from action.rustdesk_client_files import FIND, ActionModule, windows_steps
@@ -35,6 +37,7 @@ def results(**given: Any) -> dict[str, Any]:
         "files": [],
         "contents": [],
         "answers": [],
+        "programs": "",
         **given,
     }
 
@@ -89,12 +92,58 @@ def test_only_settings_are_read() -> None:
     assert client_windows.settings_files(found, ["RustDesk2.toml"]) == [f"{ROAMING}\\RustDesk\\config\\RustDesk2.toml"]
 
 
-def test_a_read_only_file_is_a_fault() -> None:
+@pytest.mark.parametrize(("attribute", "says"), [("isreadonly", "read-only"), ("ishidden", "hidden")])
+@pytest.mark.parametrize("name", ["RustDesk2.toml", "rustdesk2.TOML"])
+def test_a_file_that_would_lose_an_attribute_is_a_fault(attribute: str, says: str, name: str) -> None:
     config = f"{ROAMING}\\RustDesk\\config"
-    found = {**entry(f"{config}\\RustDesk2.toml"), "isreadonly": True}
+    found = {**entry(f"{config}\\{name}"), attribute: True}
     content = {"__rustdesk_client_item": found["path"], "content": "YQ=="}
     host = client_windows.host(results(files=[found], contents=[content]), ["jörg müller"], True, True)
-    assert "RustDesk2.toml is read-only" in host["profiles"][0]["fault"]
+    assert f"{name} is {says}" in host["profiles"][0]["fault"]
+
+
+def test_the_case_of_a_name_does_not_matter() -> None:
+    """To Windows it is the same file: what is in it is merged into, kept in the record, and written where it is."""
+    config = f"{ROAMING}\\rustdesk\\Config"
+    names = ("rustdesk2.toml", "RUSTDESK_CLIENT.json", "Rustdesk_Client.Restart")
+    files = [entry(f"{config}\\{name}") for name in names]
+    read = client_windows.settings_files(files, ["RustDesk2.toml", "rustdesk_client.json"])
+    assert read == [f"{config}\\{name}" for name in sorted(names[:2])]
+    texts = {"rustdesk2.toml": b"[options]\nkey = 'theirs'\n", "RUSTDESK_CLIENT.json": b'{"format": 1, "files": {}}'}
+    contents = [
+        {"__rustdesk_client_item": f"{config}\\{name}", "content": base64.b64encode(text).decode()}
+        for name, text in texts.items()
+    ]
+    directories = [entry(f"{ROAMING}\\rustdesk"), entry(config)]
+    found = results(directories=directories, files=files, contents=contents)
+    (profile,) = client_windows.host(found, ["jörg müller"], True, True)["profiles"]
+    assert profile["recorded"]
+    assert client_plan.marked([profile])
+    plan = client_plan.present([profile], {"RustDesk2.toml": {"options": {"key": "K="}}})
+    settings = plan.changes[-1]
+    assert (settings.path, settings.before) == (f"{config}\\rustdesk2.toml", "[options]\nkey = 'theirs'\n")
+    assert json.loads(plan.changes[0].content or "")["files"]["RustDesk2.toml"]["before"] == settings.before
+
+
+def test_a_directory_of_ours_goes_again_whatever_its_case() -> None:
+    config = f"{ROAMING}\\rustdesk\\CONFIG"
+    created = [f"{ROAMING}\\RustDesk", f"{ROAMING}\\RustDesk\\config"]
+    record = json.dumps({"format": 1, "files": {}, "created": created}).encode()
+    item = f"{config}\\rustdesk_client.json"
+    found = results(
+        directories=[entry(f"{ROAMING}\\rustdesk"), entry(config)],
+        files=[entry(item)],
+        contents=[{"__rustdesk_client_item": item, "content": base64.b64encode(record).decode()}],
+    )
+    host = client_windows.host(found, ["jörg müller"], True, True)
+    assert client_plan.absent(host["profiles"]).remove == created[::-1]
+
+
+def test_nothing_is_overlooked_because_it_is_hidden() -> None:
+    tasks = yaml.safe_load((ROOT / "roles" / "rustdesk_client" / "tasks" / "look_windows.yml").read_text("utf-8"))
+    looks = [task for task in tasks if FIND in task and "folders" not in task["name"]]
+    assert len(looks) == 2
+    assert [task["name"] for task in looks if not task[FIND].get("hidden")] == []
 
 
 @pytest.mark.parametrize("kind", ["islnk", "isjunction"])
@@ -139,6 +188,35 @@ def test_service_package_and_answers() -> None:
     assert host["options"] == {"key": "K="}
 
 
+LISTED = """\
+"rustdesk.exe","4711","Console","1","45,932 K","Running","EXAMPLE\\anna","0:00:03","RustDesk ""x"", y"
+"RustDesk.exe","4712","RDP-Tcp#0","2","45.932 K","Unbekannt","PC-42\\Jörg Müller","0:00:03","Nicht zutreffend"
+"rustdesk.exe","4713","Console","1","45.932 K","Wird ausgeführt","NT-AUTORITÄT\\SYSTEM","0:00:03","Nicht zutreffend"
+"rustdesk.exe","4714","Console","1","45,932 K","Unknown","N/A","0:00:03","N/A"
+"other.exe","4715","Console","1","45,932 K","Running","EXAMPLE\\anna","0:00:03","N/A"
+"rustdesk.exe","x
+"""
+
+
+@pytest.mark.parametrize(
+    ("listed", "programs"),
+    [
+        (LISTED, [{"pid": 4711, "user": "anna"}, {"pid": 4712, "user": "Jörg Müller"}]),
+        ("INFO: No tasks are running which match the specified criteria.\r\n", []),
+        ("", []),
+    ],
+)
+def test_programs_that_users_have_open(listed: str, programs: list[dict[str, Any]]) -> None:
+    assert client_windows.host(results(programs=listed), [], True, False)["programs"] == programs
+
+
+@pytest.mark.parametrize("folder", ["anna.EXAMPLE", "anna.EXAMPLE.000", "ANNA"])
+def test_a_folder_may_have_another_name_than_its_user(folder: str) -> None:
+    folders = [{"name": name, "path": f"C:\\Users\\{name}"} for name in ("annabel", folder)]
+    host = client_windows.host(results(folders=folders, programs=LISTED), [], True, True)
+    assert host["programs"] == [{"pid": 4711, "user": folder}]
+
+
 PLAN = {
     "create": [{"path": "C:\\x", "owner": "", "group": ""}],
     "changes": [
@@ -169,19 +247,25 @@ def test_plans_are_carried_out_with_options_that_the_modules_have() -> None:
         assert ArgumentSpecValidator(spec).validate(arguments).error_messages == []
 
 
-@pytest.mark.parametrize("matched", [0, 1])
-def test_a_directory_is_removed_only_when_nothing_is_in_it(monkeypatch: pytest.MonkeyPatch, matched: int) -> None:
-    ran: list[str] = []
+@pytest.mark.parametrize("full", [set(), {"a\\config"}, {"a"}, {"a\\config", "b\\config"}])
+def test_only_directories_with_nothing_in_them_are_removed(monkeypatch: pytest.MonkeyPatch, full: set[str]) -> None:
+    """Those of one profile, whatever is in another one's."""
+    there = {"a", "a\\config", "b", "b\\config"}
 
-    def run_action(_self: ActionModule, action: str, _arguments: Any, _variables: Any) -> dict[str, Any]:
-        ran.append(action.rpartition("_")[2])
-        return {"matched": matched} if action == FIND else {"changed": True}
+    def run_action(_self: ActionModule, action: str, arguments: Any, _variables: Any) -> dict[str, Any]:
+        if action == FIND:
+            (path,) = arguments["paths"]
+            return {"matched": int(path in full or any(one.startswith(f"{path}\\") for one in there))}
+        there.remove(arguments["path"])
+        return {"changed": True}
 
     monkeypatch.setattr(ActionModule, "run_action", run_action)
     action = object.__new__(ActionModule)
-    plan = {"create": [], "changes": [], "remove": ["C:\\x\\config", "C:\\x"]}
-    assert action._on_windows(plan, {})["changed"] is not bool(matched)
-    assert ran == (["find"] if matched else ["find", "file", "find", "file"])
+    plan = {"create": [], "changes": [], "remove": ["a\\config", "a", "b\\config", "b"]}
+    assert action._on_windows(plan, {})["changed"] is (len(there) < 4)
+    assert there == {
+        path for path in ("a", "a\\config", "b", "b\\config") if any(f"{one}\\".startswith(f"{path}\\") for one in full)
+    }
 
 
 def test_inputs_are_refused_before_tasks_of_windows_take_them(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import subprocess
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from windows_lab import registry, services, wine
+from windows_lab import processes, registry, services, wine
 from windows_lab.errors import NotModelledError, Refused
 from windows_lab.modules.download import WEB_OPTIONS, fetch
 
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 WINDOWS = "C:\\WINDOWS\\"
 MSIEXEC = r"C:\Windows\System32\msiexec.exe"
+OF_PROCESSES = {
+    r"C:\WINDOWS\SYSTEM32\TASKLIST.EXE": processes.tasklist,
+    r"C:\WINDOWS\SYSTEM32\TASKKILL.EXE": processes.taskkill,
+}
 INSTALLED = 5
 REBOOT_REQUIRED = 3010
 UNINSTALL_KEYS = (
@@ -60,10 +64,14 @@ def quote(argument: str) -> str:
 def execute(machine: Machine, line: str, chdir: str | None = None, stdin: str | None = None) -> wine.Finished:
     """Run a command line. Programs that come with Windows are refused but for msiexec: Wine's are stubs or its own.
 
+    Those that list and end programs are modelled.
+
     Raises Refused when there is no such program, NotModelledError for one of Windows' own.
     """
     command, *arguments = split(line)
     program = _resolve(machine, command)
+    if program.path.upper() in OF_PROCESSES:
+        return OF_PROCESSES[program.path.upper()](arguments)
     if program.path.upper().startswith(WINDOWS) and program.path.upper() != MSIEXEC.upper():
         raise NotModelledError(
             f"{program.path}: what Wine has under this name answers success and does nothing, or differs"
