@@ -293,6 +293,9 @@ class Site:
     async def _stop(self) -> None:
         for door in self._doors_open:
             door.close()
+        # A connection that was accepted just now gets what closes it in the loop's next turns.
+        for _turn in range(3):
+            await asyncio.sleep(0)
         tasks = asyncio.all_tasks() - {asyncio.current_task()}
         for task in tasks:
             task.cancel()
