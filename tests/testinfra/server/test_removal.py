@@ -38,6 +38,21 @@ def snapshot(host: Host) -> set[str]:
     return {line for line in host.check_output(SNAPSHOT).splitlines() if not line.startswith(VOLATILE)}
 
 
+def test_a_colleagues_drop_in_survives(on: Callable[[str], Host]) -> None:
+    host = on(SERVER)
+    drop_in = f"{UNITS}/rustdesk-hbbs.service.d/99-colleague.conf"
+    host.check_output("printf '[Service]\\nNice=1\\n' >%s", drop_in)
+    try:
+        deploy(SERVER, rustdesk_server_state="absent")
+        assert host.check_output("ls -A %s", f"{UNITS}/rustdesk-hbbs.service.d") == "99-colleague.conf"
+        assert not host.file(f"{UNITS}/rustdesk-hbbr.service.d").exists
+        assert not host.file(f"{UNITS}/rustdesk-hbbs.service").exists
+        assert deploy(SERVER, rustdesk_server_state="absent").changed == 0
+    finally:
+        host.check_output("rm --force %s", drop_in)
+        deploy(SERVER)
+
+
 def test_removal_keeps_the_key_and_takes_the_rest(on: Callable[[str], Host]) -> None:
     host = on(SERVER)
     key = host.check_output("cat %s/id_ed25519.pub", STATE)
@@ -71,29 +86,15 @@ def test_removal_keeps_the_key_and_takes_the_rest(on: Callable[[str], Host]) -> 
     assert host.check_output("cat %s/id_ed25519.pub", STATE) != key
 
 
-def test_a_colleagues_drop_in_survives(on: Callable[[str], Host]) -> None:
-    host = on(SERVER)
-    drop_in = f"{UNITS}/rustdesk-hbbs.service.d/99-colleague.conf"
-    host.check_output("printf '[Service]\\nNice=1\\n' >%s", drop_in)
-    try:
-        deploy(SERVER, rustdesk_server_state="absent")
-        assert host.check_output("ls -A %s", f"{UNITS}/rustdesk-hbbs.service.d") == "99-colleague.conf"
-        assert not host.file(f"{UNITS}/rustdesk-hbbr.service.d").exists
-        assert not host.file(f"{UNITS}/rustdesk-hbbs.service").exists
-        assert deploy(SERVER, rustdesk_server_state="absent").changed == 0
-    finally:
-        host.check_output("rm --force %s", drop_in)
-        deploy(SERVER)
-
-
 @pytest.mark.parametrize(
     "lost",
     [
-        pytest.param(f"rm {UNITS}/rustdesk-hbbs.service", id="unit file"),
-        pytest.param(f"rm {UNITS}/rustdesk-hbbs.service && systemctl daemon-reload", id="unit file and systemd knows"),
-        pytest.param(f"rm -r {UNITS}/rustdesk-hbbs.service*", id="unit file and drop-in"),
         pytest.param(
-            f"systemctl disable --quiet --now rustdesk-hbbs && rm -r {UNITS}/rustdesk-hbbs.service", id="rest"
+            f"rm {UNITS}/rustdesk-hbbs.service && systemctl daemon-reload", id="the unit file of one that runs"
+        ),
+        pytest.param(
+            f"systemctl disable --quiet --now rustdesk-hbbs && rm {UNITS}/rustdesk-hbbs.service",
+            id="all but the drop-in",
         ),
     ],
 )
