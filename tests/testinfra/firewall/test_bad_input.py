@@ -147,7 +147,8 @@ def test_a_rule_of_ufw_that_denies_before_the_role_s_is_named(
     try:
         before = host.check_output(f"{RULES['ufw']}; {FILES}")
         message = refused(name, {})
-        assert f"rustdesk_firewall_ports: the rule '{rule}' of ufw" in message
+        assert "rustdesk_firewall_ports (from rustdesk_ports)" in message
+        assert f"the rule '{rule}' of ufw" in message
         assert host.check_output(f"{RULES['ufw']}; {FILES}") == before
     finally:
         host.check_output(f"ufw delete {rule}")
