@@ -1,8 +1,8 @@
 """``make test``: everything CI checks, in the order that uses two cores best, with a table at the end.
 
-While the machines start and prove that they are machines, linters and unit tests run. Then the scenarios: half the time
-one only waits for its machines, so two run side by side, each in a lab of its own. A stage that fails does not keep the
-others from telling what they know.
+While the machines start, linters and unit tests run. Then the scenarios: half the time one only waits for its machines,
+so two run side by side, each in a lab of its own. A stage that fails does not keep the others from telling what they
+know.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 SIDE_BY_SIDE = ("--numprocesses=2", "--dist=loadfile")
 """Options of pytest's: unit tests on both cores, those of a file one after the other, as they share what is dear."""
 NOT_RUN = Counts(failed=1)
-LANES = ((SERVER, "rustdesk_firewall"), ("rustdesk_bundle", "rustdesk_client"))
-"""Scenarios that share a lab, in their order: the server's on untouched machines, and as long a way for each lab."""
+LANES = ((OWNER, SERVER, "rustdesk_firewall"), ("rustdesk_bundle", "rustdesk_client"))
+"""Scenarios that share a lab, in their order: what machines are and the server on untouched ones, the rest as long."""
 
 
 def lab_of(lane: int) -> str:
@@ -91,14 +91,11 @@ def scenario_stage(name: str, lab: str, console: Console) -> tuple[Counts, str]:
     return outcome.counts, "; ".join(outcome.faults)
 
 
-def machines_and_their_scenario(console: Console) -> list[Stage]:
-    """The machines of every lane, and the scenario that owns them."""
-    stages = [
+def all_machines(console: Console) -> list[Stage]:
+    """The machines of every lane, one lab after the other."""
+    return [
         timed(f"machines of {lab}", partial(machines_stage, lab, console)) for lab in map(lab_of, range(len(LANES)))
     ]
-    if stages[0].failed:
-        return [*stages, Stage(OWNER, 0.0, NOT_RUN, "not run")]
-    return [*stages, timed(OWNER, partial(scenario_stage, OWNER, lab_of(0), console))]
 
 
 def lane_stages(names: tuple[str, ...], lab: str, console: Console, *, up: bool) -> list[Stage]:
@@ -111,7 +108,7 @@ def lane_stages(names: tuple[str, ...], lab: str, console: Console, *, up: bool)
 def run_all(console: Console) -> list[Stage]:
     """Every stage, in the table's order."""
     with ThreadPoolExecutor(max_workers=3) as pool:
-        machines = pool.submit(machines_and_their_scenario, console)
+        machines = pool.submit(all_machines, console)
         aside = [
             pool.submit(timed, "lint", partial(lint_stage, console)),
             pool.submit(timed, "unit", partial(unit_stage, console)),

@@ -62,7 +62,7 @@ def port_taken(port: int) -> Surroundings:
     def taken(host: Host) -> Iterator[None]:
         host.check_output(f"systemd-run --quiet --unit=squatter nc -l -k 0.0.0.0 {port}")
         listening = f"ss -Hltn 'sport = {port}' | grep -q ."
-        host.check_output(f"for i in $(seq 100); do {listening} && exit 0; sleep 0.1; done; exit 1")
+        host.check_output(f"for i in $(seq 600); do {listening} && exit 0; sleep 0.1; done; exit 1")
         try:
             yield
         finally:

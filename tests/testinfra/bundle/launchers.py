@@ -36,7 +36,7 @@ SECONDS = 120
 UNINSTALL = """
 [ -e "$1" ] || exit 0
 wine "$1" --uninstall
-tries=100; while [ -e "$1" ] && [ $tries -gt 0 ]; do sleep 0.1; tries=$((tries - 1)); done
+tries=600; while [ -e "$1" ] && [ $tries -gt 0 ]; do sleep 0.1; tries=$((tries - 1)); done
 [ ! -e "$1" ]
 """
 

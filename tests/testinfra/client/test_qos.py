@@ -32,9 +32,9 @@ def mark(sender: Host, receiver: Host) -> int:
     receiver.check_output(
         "rm -f /run/qos.ready; systemd-run --quiet --collect --unit=qos sh -c 'python3 /run/qos.py >/run/qos.out'"
     )
-    receiver.check_output("for i in $(seq 100); do [ -e /run/qos.ready ] && exit 0; sleep 0.1; done; exit 1")
+    receiver.check_output("for i in $(seq 600); do [ -e /run/qos.ready ] && exit 0; sleep 0.1; done; exit 1")
     sender.check_output("echo x | nc -u -w 1 client-deb12.lab.test 21116")
-    receiver.check_output("for i in $(seq 100); do [ -s /run/qos.out ] && exit 0; sleep 0.1; done; exit 1")
+    receiver.check_output("for i in $(seq 600); do [ -s /run/qos.out ] && exit 0; sleep 0.1; done; exit 1")
     return int(receiver.check_output("cat /run/qos.out"))
 
 
@@ -112,7 +112,7 @@ def test_the_mark_outlives_new_rules_of_the_site(site: Host, act: str) -> None:
     before = rules(site)
     assert "rustdesk_client_qos" in before
     site.check_output("systemctl %s nftables", act)
-    site.check_output("timeout 20 sh -c 'until nft list table inet rustdesk_client_qos; do sleep 0.2; done'")
+    site.check_output("timeout 60 sh -c 'until nft list table inet rustdesk_client_qos; do sleep 0.2; done'")
     assert rules(site) == before
     assert apply(users=["anna"], qos=True).changed == 0
 

@@ -115,7 +115,7 @@ def listening(host: Host, *ports: int) -> Iterator[None]:
         host.check_output(f"systemd-run --quiet --unit=listen-{port} nc -l -k 0.0.0.0 {port}")
     try:
         for port in ports:
-            wait = f"for i in $(seq 50); do ss -Hltn 'sport = {port}' | grep -q . && exit 0; sleep 0.1; done; exit 1"
+            wait = f"for i in $(seq 600); do ss -Hltn 'sport = {port}' | grep -q . && exit 0; sleep 0.1; done; exit 1"
             host.check_output(wait)
         yield
     finally:

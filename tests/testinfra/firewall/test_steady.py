@@ -61,7 +61,7 @@ def test_rules_outlive_new_rules_of_the_site(on: Callable[[str], Host], server_k
     host = on(name)
     try:
         host.check_output("systemctl %s nftables.service", act)
-        host.check_output("timeout 20 sh -c 'until nft list table inet site | grep -q rustdesk; do sleep 0.2; done'")
+        host.check_output("timeout 60 sh -c 'until nft list table inet site | grep -q rustdesk; do sleep 0.2; done'")
         # A restart flushes every rule, and with them how a container looks up names.
         target = host.check_output("getent ahostsv4 server-deb12.lab.test") if act == "reload" else ""
         if target:

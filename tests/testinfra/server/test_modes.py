@@ -55,7 +55,7 @@ def test_relay_that_did_not_resolve_when_hbbs_started_is_named_again(on: Callabl
         # The container's file can be written, but not replaced.
         host.check_output("cat /root/hosts >/etc/hosts && systemctl restart rustdesk-hbbs")
         listening = "until ss -Hltn 'sport = 21115' | grep -q .; do sleep 0.1; done"
-        host.check_output("timeout 30 sh -c %s", listening)
+        host.check_output("timeout 60 sh -c %s", listening)
         assert late not in console(host, 21115, "relay-servers")
         host.check_output("cat /root/hosts.late >/etc/hosts")
         assert "rustdesk_server : Restart hbbs" in deploy(SERVER, **mode).changes(SERVER)

@@ -32,7 +32,7 @@ UNINSTALL = """
 [ -e "$1" ] || exit 0
 wine msiexec /x "$2" /qn || :
 [ ! -e "$1" ] || wine "$1" --uninstall
-tries=50; while [ -e "$1" ] && [ $tries -gt 0 ]; do sleep 0.1; tries=$((tries - 1)); done
+tries=600; while [ -e "$1" ] && [ $tries -gt 0 ]; do sleep 0.1; tries=$((tries - 1)); done
 [ ! -e "$1" ]
 """
 
