@@ -188,10 +188,13 @@ def test_what_is_sent_before_the_partner_comes_is_kept(lab: Lab, uuid: str) -> N
 
 
 def test_everything_sent_before_a_half_close_arrives_and_then_both_ends_close(lab: Lab) -> None:
-    data = secrets.token_bytes(4 * MEBI)
+    data, last = secrets.token_bytes(4 * MEBI), secrets.token_bytes(64 * 1024)
     with lab.pair() as (first, second):
-        first.socket.sendall(data)
-        first.socket.shutdown(socket.SHUT_WR)
+        # Aside, as only the last part of it surely fits into what is buffered on the way.
+        sending = stream(first, data + last)
         assert second.read_exactly(len(data)) == data
+        sending.join()
+        first.socket.shutdown(socket.SHUT_WR)
+        assert second.read_exactly(len(last)) == last
         assert second.is_closed(), "the end is passed on"
         assert first.is_closed(), "a half-closed pair does not stay open"
