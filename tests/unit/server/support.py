@@ -10,6 +10,8 @@ import json
 import os
 import pwd
 import stat
+import subprocess
+import sys
 import traceback
 import warnings
 import zipfile
@@ -17,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import yaml
 from ansible.module_utils.ed25519 import KeyPair, public_key
 from ansible.module_utils.testing import patch_module_args
 from ansible.parsing.dataloader import DataLoader
@@ -24,10 +27,12 @@ from ansible.plugins.loader import init_plugin_loader
 from ansible.template import Templar, trust_as_template
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
+    from types import ModuleType
 
 ROOT = Path(__file__).resolve().parents[3]
 ROLE = ROOT / "roles" / "rustdesk_server"
+ANSIBLE_PLAYBOOK = Path(sys.executable).parent / "ansible-playbook"
 
 USER = pwd.getpwuid(os.geteuid()).pw_name
 GROUP = grp.getgrgid(os.getegid()).gr_name
@@ -52,6 +57,86 @@ def evaluated(expression: str, **variables: object) -> str:
     for source in (ROLE / "defaults" / "main.yml", *sorted((ROLE / "vars" / "main").iterdir())):
         known |= loader.load_from_file(str(source), trusted_as_template=True)
     return str(Templar(loader, known | variables).template(trust_as_template(expression)))
+
+
+# --- Steps of the role ------------------------------------------------------------------------------------------------
+
+PLAY = """\
+- hosts: all
+  gather_facts: false
+  tasks:
+    - block:
+        - ansible.builtin.include_role: {name: rustdesk_server, rolespec_validate: false}
+        - ansible.builtin.set_fact: {outcome: "ACCEPTED"}
+      rescue:
+        - ansible.builtin.set_fact: {outcome: "REFUSED"}
+    - ansible.builtin.copy:
+        content: "{{ dict(groups['all'] | zip(groups['all'] | map('extract', hostvars, 'outcome'))) | to_json }}"
+        dest: "{{ outcomes }}"
+        mode: "0600"
+      run_once: true
+      check_mode: false
+"""
+
+
+class Step:
+    """A directory with one step of the role, run by Ansible with stand-ins for modules, a host for each case."""
+
+    def __init__(self, root: Path, step: str, accepted: str, refused: str) -> None:
+        """Prepare it; the last two say what comes of a case, as templates."""
+        self.root = root
+        self.tasks = root / "roles" / "rustdesk_server" / "tasks"
+        self.tasks.mkdir(parents=True)
+        for part in ("defaults", "meta", "vars"):
+            (self.tasks.parent / part).symlink_to(ROLE / part)
+        (self.tasks / "main.yml").symlink_to(ROLE / "tasks" / step)
+        (root / "library").mkdir()
+        play = PLAY.replace("ACCEPTED", accepted).replace("REFUSED", refused)
+        (root / "play.yml").write_text(play, encoding="utf-8")
+
+    def stand_in(self, module: ModuleType, code: str, **known: object) -> None:
+        """Put code in the place of a module; it knows the names of that module's options, and what is given."""
+        known["NAMES"] = [*yaml.safe_load(module.DOCUMENTATION)["options"]]
+        head = "".join(f"{name} = {value!r}\n" for name, value in known.items())
+        path = self.root / "library" / f"{module.__name__}.py"
+        path.write_text(f"#!/usr/bin/python\n{head}{code}", encoding="utf-8")
+
+    def run(
+        self, hosts: Mapping[str, Mapping[str, Any]], *options: str, dumper: type[yaml.SafeDumper] = yaml.SafeDumper
+    ) -> subprocess.CompletedProcess[str]:
+        """Run the step for each host."""
+        common = {
+            "ansible_connection": "local",
+            "ansible_python_interpreter": sys.executable,
+            "outcomes": str(self.root / "outcomes.json"),
+        }
+        inventory = {"all": {"hosts": {name: dict(host) for name, host in hosts.items()}, "vars": common}}
+        (self.root / "hosts.yml").write_text(yaml.dump(inventory, Dumper=dumper), encoding="utf-8")
+        return self.play("-i", "hosts.yml", "play.yml", *options)
+
+    def outcomes(self) -> Any:
+        """What came of each case."""
+        return json.loads((self.root / "outcomes.json").read_text(encoding="utf-8"))
+
+    def play(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run a playbook in the directory."""
+        settings = {
+            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+            "ANSIBLE_ROLES_PATH": str(self.root / "roles"),
+            "ANSIBLE_LIBRARY": str(self.root / "library"),
+            "ANSIBLE_FORCE_COLOR": "0",
+            "ANSIBLE_HOME": str(self.root / ".ansible"),
+            "ANSIBLE_INJECT_INVOCATION": "true",
+            "ANSIBLE_REMOTE_TEMP": str(self.root / "remote"),
+        }
+        return subprocess.run(
+            [ANSIBLE_PLAYBOOK, *arguments],
+            cwd=self.root,
+            env=os.environ | settings | environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
 
 
 # --- Archives ---------------------------------------------------------------------------------------------------------

@@ -7,8 +7,6 @@ tests run on. The look at the host is replaced by one that says what a test need
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +17,7 @@ import rustdesk_server_info
 import yaml
 from ansible.parsing.vault import VaultLib, VaultSecret
 
-from .support import ROLE, ROOT, pair
+from .support import ROOT, Step, pair
 from .test_server_inputs import HOST, VALID
 
 if TYPE_CHECKING:
@@ -41,23 +39,6 @@ result = HOST | RESULTS.get(module.params["user"], {})
 if "msg" in result:
     module.fail_json(**result)
 module.exit_json(**result)
-"""
-
-PLAY = """\
-- hosts: all
-  gather_facts: false
-  tasks:
-    - block:
-        - ansible.builtin.include_role: {name: rustdesk_server, rolespec_validate: false}
-        - ansible.builtin.set_fact: {outcome: "{{ __rustdesk_server_host }}"}
-      rescue:
-        - ansible.builtin.set_fact: {outcome: "{{ ansible_failed_result }}"}
-    - ansible.builtin.copy:
-        content: "{{ dict(groups['all'] | zip(groups['all'] | map('extract', hostvars, 'outcome'))) | to_json }}"
-        dest: "{{ outcomes }}"
-        mode: "0600"
-      run_once: true
-      check_mode: false
 """
 
 
@@ -88,62 +69,26 @@ class Run:
     looks: list[dict[str, Any]]
 
 
-class Bench:
-    """A directory with the role's preflight, and a look at the host that says what it is told."""
+class Bench(Step):
+    """The role's preflight, and a look at the host that says what it is told."""
 
     def __init__(self, root: Path, results: Mapping[str, Variables] | None = None) -> None:
         """Prepare it; `results` holds what is seen of a host beyond the usual, by the user the service is to have."""
-        self.root = root
-        role = root / "roles" / "rustdesk_server"
-        (role / "tasks").mkdir(parents=True)
-        for part in ("defaults", "meta", "vars"):
-            (role / part).symlink_to(ROLE / part)
-        (role / "tasks" / "main.yml").symlink_to(ROLE / "tasks" / "preflight.yml")
-        (root / "play.yml").write_text(PLAY, encoding="utf-8")
+        super().__init__(root, "preflight.yml", "{{ __rustdesk_server_host }}", "{{ ansible_failed_result }}")
         (root / "password").write_text(PASSWORD, encoding="ascii")
-        (root / "library").mkdir()
-        names = [*yaml.safe_load(rustdesk_server_info.DOCUMENTATION)["options"]]
-        known = {"NAMES": names, "HOST": HOST, "RESULTS": results or {}, "RECORD": str(root / "looks")}
-        head = "".join(f"{name} = {value!r}\n" for name, value in known.items())
-        (root / "library" / "rustdesk_server_info.py").write_text(f"#!/usr/bin/python\n{head}{LOOK}", encoding="utf-8")
+        self.stand_in(rustdesk_server_info, LOOK, HOST=HOST, RESULTS=results or {}, RECORD=str(root / "looks"))
 
-    def run(self, cases: Mapping[str, Variables], *options: str) -> Run:
-        """Run preflight for each case, every one on a host of its own."""
+    def tried(self, cases: Mapping[str, Variables], *options: str) -> Run:
+        """Run preflight for each case."""
         hosts = {name: {"rustdesk_host": "rustdesk.example.org"} | dict(case) for name, case in cases.items()}
-        common = {
-            "ansible_connection": "local",
-            "ansible_python_interpreter": sys.executable,
-            "outcomes": str(self.root / "outcomes.json"),
-        }
-        inventory = {"all": {"hosts": hosts, "vars": common}}
-        (self.root / "hosts.yml").write_text(yaml.dump(inventory, Dumper=WithVault), encoding="utf-8")
-        ended = self.play("-i", "hosts.yml", "play.yml", *options)
+        ended = self.run(hosts, *options, dumper=WithVault)
         assert (self.root / "outcomes.json").exists(), ended.stdout + ended.stderr
         looks = self.root / "looks"
         return Run(
             ended.stdout + ended.stderr,
             ended.returncode,
-            json.loads((self.root / "outcomes.json").read_text(encoding="utf-8")),
+            self.outcomes(),
             [json.loads(line) for line in looks.read_text(encoding="utf-8").splitlines()] if looks.exists() else [],
-        )
-
-    def play(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        settings = {
-            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
-            "ANSIBLE_ROLES_PATH": str(self.root / "roles"),
-            "ANSIBLE_LIBRARY": str(self.root / "library"),
-            "ANSIBLE_FORCE_COLOR": "0",
-            "ANSIBLE_HOME": str(self.root / ".ansible"),
-            "ANSIBLE_INJECT_INVOCATION": "true",
-            "ANSIBLE_REMOTE_TEMP": str(self.root / "remote"),
-        }
-        return subprocess.run(
-            [ANSIBLE_PLAYBOOK, *arguments],
-            cwd=self.root,
-            env=os.environ | settings | environment,
-            capture_output=True,
-            text=True,
-            check=False,
         )
 
 
@@ -299,7 +244,7 @@ UNUSABLE = {
 @pytest.fixture(scope="module")
 def judged(tmp_path_factory: pytest.TempPathFactory) -> Run:
     bench = Bench(tmp_path_factory.mktemp("judged"))
-    return bench.run({name: variables for name, (variables, _faults) in CASES.items()}, "-vvv")
+    return bench.tried({name: variables for name, (variables, _faults) in CASES.items()}, "-vvv")
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -403,7 +348,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
 
 @pytest.fixture(scope="module")
 def met(bench: Bench) -> Run:
-    return bench.run(MEETINGS, "--check")
+    return bench.tried(MEETINGS, "--check")
 
 
 def test_the_look_is_told_what_is_wanted(met: Run) -> None:
@@ -489,7 +434,9 @@ def test_vaulted_keys_are_used_and_never_printed(tmp_path: Path) -> None:
         "empty": {"rustdesk_server_private_key": vaulted("")},
     }
     site = {"rustdesk_key": PAIR.public_text}
-    run = bench.run({name: site | dict(case) for name, case in cases.items()}, "-vvv", "--vault-password-file=password")
+    run = bench.tried(
+        {name: site | dict(case) for name, case in cases.items()}, "-vvv", "--vault-password-file=password"
+    )
     found = {name: named(outcome) for name, outcome in run.outcomes.items() if outcome["failed"]}
     assert found == {
         "other": ["private_key"],

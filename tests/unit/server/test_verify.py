@@ -5,12 +5,7 @@ The step is the real one. The proofs and the look at the host say what a test ne
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,14 +13,13 @@ import rustdesk_probe
 import rustdesk_server_info
 import yaml
 
-from .support import ROLE, ROOT
+from .support import Step
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     Variables = Mapping[str, Any]
-
-ANSIBLE_PLAYBOOK = Path(sys.executable).parent / "ansible-playbook"
 
 STUB = """\
 import json
@@ -41,23 +35,6 @@ module.exit_json(**result)
 """
 
 JOURNAL = [{"name": "Journal", "ansible.builtin.set_fact": {"__rustdesk_server_journal": {"stdout": "the last line"}}}]
-
-PLAY = """\
-- hosts: all
-  gather_facts: false
-  tasks:
-    - block:
-        - ansible.builtin.include_role: {name: rustdesk_server, rolespec_validate: false}
-        - ansible.builtin.set_fact: {outcome: ""}
-      rescue:
-        - ansible.builtin.set_fact: {outcome: "{{ ansible_failed_result.msg }}"}
-    - ansible.builtin.copy:
-        content: "{{ dict(groups['all'] | zip(groups['all'] | map('extract', hostvars, 'outcome'))) | to_json }}"
-        dest: "{{ outcomes }}"
-        mode: "0600"
-      run_once: true
-      check_mode: false
-"""
 
 HBBS, HBBR = "rustdesk-hbbs.service", "rustdesk-hbbr.service"
 FAULT, RESTLESS = f"{HBBS} runs with `--key=` instead of `--key=_`", f"{HBBS} keeps ending"
@@ -137,23 +114,15 @@ class Run:
 
 def verified(root: Path, cases: Mapping[str, Case], *options: str) -> Run:
     """Run the step for each case."""
-    role = root / "roles" / "rustdesk_server"
-    (role / "tasks").mkdir(parents=True)
-    for part in ("defaults", "meta", "vars"):
-        (role / part).symlink_to(ROLE / part)
-    (role / "tasks" / "main.yml").symlink_to(ROLE / "tasks" / "verify.yml")
-    (role / "tasks" / "journal.yml").write_text(yaml.safe_dump(JOURNAL), encoding="ascii")
-    (root / "play.yml").write_text(PLAY, encoding="ascii")
-    (root / "library").mkdir()
-    stubs = (
+    step = Step(root, "verify.yml", "", "{{ ansible_failed_result.msg }}")
+    (step.tasks / "journal.yml").write_text(yaml.safe_dump(JOURNAL), encoding="ascii")
+    stand_ins = (
         (rustdesk_probe, "host", {name: case.proofs for name, case in cases.items()}),
         (rustdesk_server_info, "user", {name: case.after for name, case in cases.items()}),
     )
-    for module, argument, results in stubs:
-        names = [*yaml.safe_load(module.DOCUMENTATION)["options"]]
-        known = {"NAME": module.__name__, "NAMES": names, "CASE": argument, "RESULTS": results}
-        head = "".join(f"{key} = {value!r}\n" for key, value in (known | {"RECORD": str(root / "asked")}).items())
-        (root / "library" / f"{module.__name__}.py").write_text(f"#!/usr/bin/python\n{head}{STUB}", encoding="utf-8")
+    for module, argument, results in stand_ins:
+        known = {"NAME": module.__name__, "CASE": argument, "RESULTS": results, "RECORD": str(root / "asked")}
+        step.stand_in(module, STUB, **known)
     hosts = {
         name: {
             "rustdesk_host": "rustdesk.example.org",
@@ -166,34 +135,14 @@ def verified(root: Path, cases: Mapping[str, Case], *options: str) -> Run:
         }
         for name, case in cases.items()
     }
-    common = {
-        "ansible_connection": "local",
-        "ansible_python_interpreter": sys.executable,
-        "outcomes": str(root / "outcomes.json"),
-    }
-    (root / "hosts.yml").write_text(yaml.safe_dump({"all": {"hosts": hosts, "vars": common}}), encoding="utf-8")
-    settings = {
-        "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
-        "ANSIBLE_ROLES_PATH": str(root / "roles"),
-        "ANSIBLE_LIBRARY": str(root / "library"),
-        "ANSIBLE_HOME": str(root / ".ansible"),
-        "ANSIBLE_REMOTE_TEMP": str(root / "remote"),
-    }
-    ended = subprocess.run(
-        [ANSIBLE_PLAYBOOK, "-i", "hosts.yml", "play.yml", *options],
-        cwd=root,
-        env=os.environ | settings,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    ended = step.run(hosts, *options)
     printed = ended.stdout + ended.stderr
     assert ended.returncode == 0, printed
     asked: dict[str, list[str]] = {name: [] for name in cases}
     for line in (root / "asked").read_text(encoding="ascii").splitlines():
         case, module_name = line.split()
         asked[case].append(module_name.rpartition("_")[2])
-    return Run(printed, json.loads((root / "outcomes.json").read_text(encoding="utf-8")), asked)
+    return Run(printed, step.outcomes(), asked)
 
 
 def whole(said: str, case: str) -> str:
