@@ -81,9 +81,13 @@ def play(
         timeout=PLAY_SECONDS,
         check=False,
     )
-    start = done.stdout.find("{")
-    result = json.JSONDecoder().raw_decode(done.stdout[start:])[0] if start >= 0 else {}
-    return Play(done.returncode, done.stdout + done.stderr, result)
+    return Play(done.returncode, done.stdout + done.stderr, result_in(done.stdout))
+
+
+def result_in(printed: str) -> dict[str, Any]:
+    """The result in Ansible's JSON form, which warnings may stand before; empty when there is none."""
+    start = printed.find("{")
+    return json.JSONDecoder().raw_decode(printed[start:])[0] if start >= 0 else {}
 
 
 def deploy(limit: str, **variables: Any) -> Play:

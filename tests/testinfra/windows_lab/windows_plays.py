@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import yaml
+from tests.testinfra.plays import ANSIBLE_PLAYBOOK, ROOT, environment, result_in
 
-ROOT = Path(__file__).resolve().parents[3]
-ANSIBLE_PLAYBOOK = Path(sys.executable).with_name("ansible-playbook")
 # The workflow for real Windows names an inventory and a host of its own.
 INVENTORY = os.environ.get("WINDOWS_INVENTORY") or str(ROOT / "inventories" / "lab")
 HOST = os.environ.get("WINDOWS_HOST") or "endpoint-windows"
@@ -33,20 +30,15 @@ def run(tasks: list[Task], *options: str) -> list[Result]:
         playbook.write_text(yaml.safe_dump(play, allow_unicode=True), encoding="utf-8")
         done = subprocess.run(
             [str(ANSIBLE_PLAYBOOK), f"--inventory={INVENTORY}", str(playbook), *options],
-            env={
-                **os.environ,
-                "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
-                "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json",
-            },
+            env=environment(ANSIBLE_STDOUT_CALLBACK="ansible.posix.json"),
             cwd=ROOT,
             capture_output=True,
             text=True,
             timeout=PLAY_SECONDS,
             check=False,
         )
-    start = done.stdout.find("{")
-    assert start >= 0, done.stdout + done.stderr
-    result = json.JSONDecoder().raw_decode(done.stdout[start:])[0]
+    result = result_in(done.stdout)
+    assert result, done.stdout + done.stderr
     flags = dict.fromkeys(FLAGS, False)
     results = [flags | task["hosts"][HOST] for task in result["plays"][0]["tasks"]]
     assert len(results) == len(tasks), results[-1]
