@@ -19,7 +19,7 @@ from console import Console, run
 from lint import lint
 from machines import CACHE, OWNER, create, destroy, lab_name
 from results import Counts, pytest_counts
-from scenario import SERVER, run_scenario
+from scenario import run_scenario
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 SIDE_BY_SIDE = ("--numprocesses=2", "--dist=loadfile")
 """Options of pytest's: unit tests on both cores, those of a file one after the other, as they share what is dear."""
 NOT_RUN = Counts(failed=1)
-LANES = ((OWNER, SERVER, "rustdesk_firewall"), ("rustdesk_bundle", "rustdesk_client"))
+LANES = ((OWNER, "rustdesk_server", "rustdesk_firewall"), ("rustdesk_bundle", "rustdesk_client"))
 """Scenarios that share a lab, in their order: what machines are and the server on untouched ones, the rest as long."""
 
 
@@ -114,11 +114,10 @@ def run_all(console: Console) -> list[Stage]:
             pool.submit(timed, "unit", partial(unit_stage, console)),
         ]
         stages = [*(future.result() for future in aside), *machines.result()]
-    down = {stage.name for stage in stages if stage.failed}
     with ThreadPoolExecutor(max_workers=len(LANES)) as pool:
         lanes = [
-            pool.submit(lane_stages, names, lab_of(lane), console, up=f"machines of {lab_of(lane)}" not in down)
-            for lane, names in enumerate(LANES)
+            pool.submit(lane_stages, names, lab_of(lane), console, up=not started.failed)
+            for lane, (names, started) in enumerate(zip(LANES, machines.result(), strict=True))
         ]
         return [*stages, *(stage for lane in lanes for stage in lane.result())]
 

@@ -16,7 +16,6 @@ from console import ROOT, Console, run
 from machines import CACHE, OWNER, destroy, forget_lost_machines, lab_name, molecule_memory
 from results import Counts, Play, plays, pytest_counts
 
-SERVER = "rustdesk_server"
 SETTINGS = ROOT / ".config" / "molecule" / "config.yml"
 STEPS = ("test", "converge", "idempotence", "verify", "check", "side-effect", "syntax")
 DEPRECATION = re.compile(r"\[DEPRECATION WARNING\].*")
@@ -83,9 +82,8 @@ def run_scenario(
 
 
 def scenarios() -> list[str]:
-    """The scenarios of the repository: the one that owns the machines, the server on untouched ones, then by name."""
-    found = sorted(path.parent.name for path in (ROOT / "molecule").glob("*/molecule.yml"))
-    return sorted(found, key=lambda name: (name != OWNER, name != SERVER))
+    """The scenarios of the repository, by name."""
+    return sorted(path.parent.name for path in (ROOT / "molecule").glob("*/molecule.yml"))
 
 
 def main() -> int:
